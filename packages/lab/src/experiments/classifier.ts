@@ -1,0 +1,54 @@
+import { argMax, cast, div, Graph, type Runtime, type Session, toOnnx } from 'onnxgrad'
+import { type ImageSet, imageSize } from '../image/image-set.js'
+import { bakeWeights, type Model, type Weights } from '../models/model.js'
+
+/** A model with its weights as ONNX: uint8 images (batch, 3, H, W) to `logits` and `label` (int64). */
+export function classifierModel(model: Model, weights: Weights, batch: number): Uint8Array {
+  const graph = new Graph()
+  const images = graph.input('images', 'uint8', [batch, 3, model.imageSize, model.imageSize])
+  const pixels = div(cast(images, 'float32'), 255)
+  const { logits } = model.forward(bakeWeights(graph, model, weights), pixels)
+  graph.output('logits', logits)
+  graph.output('label', argMax(logits, 1))
+  return toOnnx(graph, { name: 'classifier' })
+}
+
+/** The class that a model calls each image, in order. */
+export async function predict(
+  runtime: Runtime,
+  model: Model,
+  weights: Weights,
+  images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
+  batch = 100,
+): Promise<Int32Array> {
+  const session = await runtime.load(classifierModel(model, weights, batch))
+  try {
+    const labels = new Int32Array(images.count)
+    await mapBatches(session, images, batch, (out, start, count) => {
+      const called = out.label!.data as BigInt64Array
+      for (let i = 0; i < count; i++) labels[start + i] = Number(called[i])
+    })
+    return labels
+  } finally {
+    await session.release()
+  }
+}
+
+type Outputs = Awaited<ReturnType<Session['run']>>
+
+/** Runs a session with an input `images` over all images, the last batch filled up with zeros. */
+export async function mapBatches(
+  session: Session,
+  images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
+  batch: number,
+  use: (outputs: Outputs, start: number, count: number) => void,
+): Promise<void> {
+  const size = imageSize(images)
+  for (let start = 0; start < images.count; start += batch) {
+    const count = Math.min(batch, images.count - start)
+    const data = new Uint8Array(batch * size)
+    data.set(images.pixels.subarray(start * size, (start + count) * size))
+    const shape = [batch, 3, images.height, images.width]
+    use(await session.run({ images: { dtype: 'uint8', shape, data } }), start, count)
+  }
+}

@@ -1,0 +1,88 @@
+import type { Graph, Shape, Value } from 'onnxgrad'
+import type { Rng } from '../random/rng.js'
+
+/** How a parameter starts when a model is trained from scratch. */
+export type Initializer = 'zeros' | 'ones' | { readonly normal: number }
+
+export interface ModelParameter {
+  readonly shape: Shape
+  /** Whether weight decay applies: matrices and kernels, not biases, norms and embeddings. */
+  readonly decay: boolean
+  readonly init: Initializer
+}
+
+/** Tensors of a model by parameter name, row-major. */
+export type Weights = Readonly<Record<string, Float32Array>>
+
+export interface ForwardOptions {
+  /**
+   * Stochastic depth (Huang et al. 2016): float32 (branches, N), the factor of every residual branch for every
+   * image: 0 or 1 / (1 − rate). Default: every branch counts once.
+   */
+  readonly branchScale?: Value
+}
+
+export interface ForwardResult {
+  /** float32 (N, classes), before the softmax. */
+  readonly logits: Value
+  /** Attention probabilities of every block, float32 (N, heads, tokens, tokens); empty for models without attention. */
+  readonly attention: readonly Value[]
+}
+
+/** An image classifier that can be built into a graph. */
+export interface Model {
+  readonly imageSize: number
+  readonly classNames: readonly string[]
+  /** In a fixed order. */
+  readonly parameters: Readonly<Record<string, ModelParameter>>
+  /** Number of residual branches that stochastic depth can drop. */
+  readonly branches: number
+  /** Tokens in front of the patch tokens in every attention map (the class token). */
+  readonly leadingTokens: number
+  /** Per-channel mean and standard deviation by which values in [0, 1] are normalized. */
+  readonly mean: readonly number[]
+  readonly std: readonly number[]
+  /**
+   * @param pixels float32 (N, 3, imageSize, imageSize) with values in [0, 1]; normalization is part of the model.
+   */
+  forward(parameters: Readonly<Record<string, Value>>, pixels: Value, options?: ForwardOptions): ForwardResult
+}
+
+/** First weights for training from scratch. */
+export function initialWeights(model: Model, rng: Rng): Record<string, Float32Array> {
+  const weights: Record<string, Float32Array> = {}
+  for (const [name, { shape, init }] of Object.entries(model.parameters)) {
+    const data = new Float32Array(shape.reduce((n, dim) => n * dim, 1))
+    if (init === 'ones') data.fill(1)
+    else if (init !== 'zeros')
+      for (let i = 0; i < data.length; i++) data[i] = truncatedNormal(rng) * init.normal
+    weights[name] = data
+  }
+  return weights
+}
+
+/** Standard normal cut off at two standard deviations, as timm initializes ViTs. */
+function truncatedNormal(rng: Rng): number {
+  for (;;) {
+    const value = rng.normal()
+    if (Math.abs(value) <= 2) return value
+  }
+}
+
+/** The model's weights as constants of a graph. */
+export function bakeWeights(graph: Graph, model: Model, weights: Weights, scope = ''): Record<string, Value> {
+  return Object.fromEntries(
+    Object.entries(model.parameters).map(([name, { shape }]) => [
+      name,
+      graph.initializer(`${scope}${name}`, 'float32', shape, weights[name]!),
+    ]),
+  )
+}
+
+/** Number of trainable values. */
+export function parameterCount(model: Model): number {
+  return Object.values(model.parameters).reduce(
+    (sum, { shape }) => sum + shape.reduce((n, dim) => n * dim, 1),
+    0,
+  )
+}

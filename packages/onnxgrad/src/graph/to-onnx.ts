@@ -1,0 +1,119 @@
+import type { AttributeKind } from '../ops/define-op.js'
+import { opFor } from '../ops/registry.js'
+import type { Graph } from './graph.js'
+import { attributeTypes, dataTypes, modelType } from './onnx-schema.js'
+import type { Attribute, Node, TensorType, Value } from './types.js'
+import { verify } from './verify.js'
+
+/** Opset written: the last one in which the reductions take their axes as an attribute, and with LayerNormalization. */
+const OPSET = 17
+/** Gelu came later than that; the runtime has long had it in its own domain, with the same definition. */
+const domains: Record<string, string> = { Gelu: 'com.microsoft' }
+
+export interface OnnxOptions {
+  /** Graph name. Default 'onnxgrad'. */
+  readonly name?: string
+  /** A human's description of the file. */
+  readonly doc?: string
+  /** Written to the model's metadata properties. */
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+/**
+ * The graph as an ONNX model file. What no output depends on is left out. The same graph gives the same bytes.
+ * Throws GraphError if the graph does not verify.
+ */
+export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
+  verify(graph)
+  const { nodes, constants } = live(graph)
+  const renamed = new Map<Value, string>()
+  const aliases: object[] = []
+  for (const [name, value] of graph.outputs) {
+    // An output takes its public name unless its value has one already: then a copy is delivered.
+    if (value.name === name) continue
+    if (value.producer && !renamed.has(value)) renamed.set(value, name)
+    else
+      aliases.push({
+        opType: 'Identity',
+        name: `deliver_${name}`,
+        input: [renamed.get(value) ?? value.name],
+        output: [name],
+      })
+  }
+  const nameOf = (value: Value | null) => (value ? (renamed.get(value) ?? value.name) : '')
+  const model = {
+    irVersion: 8,
+    producerName: 'onnxgrad',
+    docString: options.doc ?? '',
+    opsetImport: [
+      { domain: '', version: OPSET },
+      { domain: 'com.microsoft', version: 1 },
+    ],
+    metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
+    graph: {
+      name: options.name ?? 'onnxgrad',
+      node: [...nodes.map(node => nodeMessage(node, nameOf)), ...aliases],
+      initializer: constants.map(tensorMessage),
+      input: graph.inputs.map(value => typeMessage(value.name, value)),
+      output: [...graph.outputs].map(([name, value]) => typeMessage(name, value)),
+    },
+  }
+  return modelType.encode(modelType.fromObject(model)).finish()
+}
+
+/** The nodes and constants that an output depends on, in order. */
+function live(graph: Graph): { nodes: Node[]; constants: Value[] } {
+  const needed = new Set<Value>(graph.outputs.values())
+  const nodes: Node[] = []
+  for (const node of [...graph.nodes].reverse()) {
+    if (!node.outputs.some(output => needed.has(output))) continue
+    nodes.push(node)
+    for (const input of node.inputs) if (input) needed.add(input)
+  }
+  return { nodes: nodes.reverse(), constants: [...needed].filter(value => value.data !== null) }
+}
+
+function nodeMessage(node: Node, nameOf: (value: Value | null) => string): object {
+  const kinds = opFor(node.op)!.attributes
+  const [domain, opType] = node.op.includes(':') ? node.op.split(':') : [domains[node.op] ?? '', node.op]
+  return {
+    name: node.name,
+    opType,
+    domain,
+    input: node.inputs.map(nameOf),
+    output: node.outputs.map(nameOf),
+    attribute: Object.entries(node.attributes).map(([name, value]) =>
+      attributeMessage(name, kinds[name]!, value),
+    ),
+  }
+}
+
+function attributeMessage(name: string, kind: AttributeKind, value: Attribute): object {
+  const type = attributeTypes[kind]
+  switch (kind) {
+    case 'float':
+      return { name, type, f: value }
+    case 'int':
+      return { name, type, i: value }
+    case 'ints':
+      return { name, type, ints: value }
+    case 'string':
+      return { name, type, s: new TextEncoder().encode(String(value)) }
+  }
+}
+
+function tensorMessage(value: Value): object {
+  const data = value.data!
+  return {
+    name: value.name,
+    dims: [...value.shape],
+    dataType: dataTypes[value.dtype],
+    // ONNX raw data is little-endian, as is every platform that the runtime supports.
+    rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  }
+}
+
+function typeMessage(name: string, type: TensorType): object {
+  const dim = type.shape.map(dimValue => ({ dimValue }))
+  return { name, type: { tensorType: { elemType: dataTypes[type.dtype], shape: { dim } } } }
+}

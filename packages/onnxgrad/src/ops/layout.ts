@@ -1,0 +1,250 @@
+import { axisOf, broadcast } from '../graph/shape.js'
+import { type Shape, sameShape, sizeOf, type Value } from '../graph/types.js'
+import { defineOp, int, integers, ints, type OpDefinition, required } from './define-op.js'
+import { add, mul } from './elementwise.js'
+
+const vector = (x: Value, values: readonly number[]) => x.graph.constant('int64', [values.length], values)
+
+/** The same elements in another shape. */
+export function reshape(x: Value, shape: Shape): Value {
+  return sameShape(x.shape, shape) ? x : x.graph.apply('Reshape', [x, vector(x, shape)])[0]!
+}
+
+/** Axis i of the result is axis perm[i] of x. */
+export function transpose(x: Value, perm: readonly number[]): Value {
+  return perm.every((axis, i) => axis === i) ? x : x.graph.apply('Transpose', [x], { perm })[0]!
+}
+
+/** Transposes the last two axes. */
+export function swapLast(x: Value): Value {
+  const rank = x.shape.length
+  const perm = Array.from({ length: rank }, (_, i) => i)
+  perm[rank - 1] = rank - 2
+  perm[rank - 2] = rank - 1
+  return transpose(x, perm)
+}
+
+export function concat(values: readonly Value[], axis: number): Value {
+  return values.length === 1 ? values[0]! : values[0]!.graph.apply('Concat', values, { axis })[0]!
+}
+
+/** Elements [starts, ends) along the given axes, every `steps`-th. */
+export function slice(
+  x: Value,
+  axes: readonly number[],
+  starts: readonly number[],
+  ends: readonly number[],
+  steps?: readonly number[],
+): Value {
+  const bounds = [vector(x, starts), vector(x, ends), vector(x, axes), ...(steps ? [vector(x, steps)] : [])]
+  return x.graph.apply('Slice', [x, ...bounds])[0]!
+}
+
+/** Adds `before[i]` and `after[i]` elements of `value` around axis i; negative counts cut elements off. */
+export function pad(x: Value, before: readonly number[], after: readonly number[], value = 0): Value {
+  if ([...before, ...after].every(n => n === 0)) return x
+  return x.graph.apply('Pad', [
+    x,
+    vector(x, [...before, ...after]),
+    x.graph.constant(x.dtype, [], [value]),
+  ])[0]!
+}
+
+/** Repeats x to a shape that it broadcasts to. */
+export function expand(x: Value, shape: Shape): Value {
+  return sameShape(x.shape, shape) ? x : x.graph.apply('Expand', [x, vector(x, shape)])[0]!
+}
+
+/** Start, end and step of every sliced axis, as numpy reads them. */
+function bounds(inputs: readonly (Value | null)[]) {
+  const x = required(inputs, 0)
+  const [starts, ends] = [integers(required(inputs, 1)), integers(required(inputs, 2))]
+  const axes = inputs[3] ? integers(inputs[3]) : starts.map((_, i) => i)
+  const steps = inputs[4] ? integers(inputs[4]) : starts.map(() => 1)
+  return axes.map((given, i) => {
+    const axis = axisOf(given, x.shape.length)
+    const dim = x.shape[axis]!
+    const step = steps[i]!
+    if (step < 1) throw new Error(`step ${step} is not supported; it must be positive`)
+    const within = (at: number) => Math.min(dim, Math.max(0, at < 0 ? at + dim : at))
+    const [start, end] = [within(starts[i]!), within(ends[i]!)]
+    return { axis, start, step, count: Math.max(0, Math.ceil((end - start) / step)) }
+  })
+}
+
+/** Puts step − 1 zeros after every element of an axis: the adjoint of taking every step-th element. */
+function dilate(x: Value, axis: number, step: number): Value {
+  const apart = [...x.shape.slice(0, axis + 1), 1, ...x.shape.slice(axis + 1)]
+  const after = apart.map((_, i) => (i === axis + 1 ? step - 1 : 0))
+  const wide = pad(
+    reshape(x, apart),
+    apart.map(() => 0),
+    after,
+  )
+  return reshape(
+    wide,
+    x.shape.map((dim, i) => (i === axis ? dim * step : dim)),
+  )
+}
+
+export const layout: OpDefinition[] = [
+  defineOp({
+    name: 'Reshape',
+    infer(inputs) {
+      const x = required(inputs, 0)
+      const wanted = integers(required(inputs, 1)).map((dim, i) => (dim === 0 ? (x.shape[i] ?? 0) : dim))
+      const known = wanted.reduce((size, dim) => (dim === -1 ? size : size * dim), 1)
+      const shape = wanted.map(dim => (dim === -1 ? sizeOf(x.shape) / known : dim))
+      if (sizeOf(shape) !== sizeOf(x.shape)) throw new Error(`cannot take the shape [${wanted.join(', ')}]`)
+      return [{ dtype: x.dtype, shape }]
+    },
+    gradient: ({ inputs: [x], gradients: [dy] }) => [reshape(dy!, x!.shape)],
+    cases: [
+      { name: 'to a vector', inputs: [[2, 3]], build: (_, [x]) => reshape(x!, [6]) },
+      {
+        name: 'fan-out',
+        inputs: [[2, 3]],
+        build: (_, [x]) => mul(reshape(x!, [3, 2]), reshape(mul(x!, x!), [3, 2])),
+      },
+    ],
+  }),
+  defineOp({
+    name: 'Transpose',
+    attributes: { perm: 'ints' },
+    infer(inputs, attributes) {
+      const x = required(inputs, 0)
+      const perm = ints(attributes, 'perm') ?? x.shape.map((_, i) => x.shape.length - 1 - i)
+      if ([...perm].sort((a, b) => a - b).some((axis, i) => axis !== i) || perm.length !== x.shape.length) {
+        throw new Error(`[${perm.join(', ')}] is not an order of ${x.shape.length} axes`)
+      }
+      return [{ dtype: x.dtype, shape: perm.map(axis => x.shape[axis]!) }]
+    },
+    gradient({ inputs: [x], gradients: [dy], attributes }) {
+      const perm = ints(attributes, 'perm') ?? x!.shape.map((_, i) => x!.shape.length - 1 - i)
+      return [
+        transpose(
+          dy!,
+          perm.map((_, i) => perm.indexOf(i)),
+        ),
+      ]
+    },
+    cases: [
+      { name: 'default', inputs: [[2, 3, 4]] },
+      { name: 'cyclic', inputs: [[2, 3, 4]], attributes: { perm: [2, 0, 1] } },
+      { name: 'a value and its transpose', inputs: [[3, 3]], build: (_, [x]) => mul(x!, swapLast(x!)) },
+    ],
+  }),
+  defineOp({
+    name: 'Concat',
+    attributes: { axis: 'int' },
+    infer(inputs, attributes) {
+      const first = required(inputs, 0)
+      const axis = axisOf(int(attributes, 'axis', 0), first.shape.length)
+      const total = inputs.reduce((sum, x) => sum + x!.shape[axis]!, 0)
+      for (const x of inputs) {
+        if (
+          !sameShape(x!.shape.toSpliced(axis, 1), first.shape.toSpliced(axis, 1)) ||
+          x!.dtype !== first.dtype
+        ) {
+          throw new Error(`inputs differ outside axis ${axis}`)
+        }
+      }
+      return [{ dtype: first.dtype, shape: first.shape.with(axis, total) }]
+    },
+    gradient({ inputs, gradients: [dy], attributes, wants }) {
+      const axis = axisOf(int(attributes, 'axis', 0), dy!.shape.length)
+      let at = 0
+      return inputs.map((x, i) => {
+        const start = at
+        at += x!.shape[axis]!
+        return wants(i) ? slice(dy!, [axis], [start], [at]) : null
+      })
+    },
+    cases: [
+      {
+        name: 'rows',
+        inputs: [
+          [2, 3],
+          [1, 3],
+        ],
+        attributes: { axis: 0 },
+      },
+      {
+        name: 'negative axis',
+        inputs: [
+          [2, 3],
+          [2, 1],
+          [2, 2],
+        ],
+        attributes: { axis: -1 },
+      },
+      { name: 'one value twice', inputs: [[2, 3]], build: (_, [x]) => concat([x!, mul(x!, x!), x!], 1) },
+    ],
+  }),
+  defineOp({
+    name: 'Slice',
+    infer(inputs) {
+      const x = required(inputs, 0)
+      let shape = x.shape
+      for (const { axis, count } of bounds(inputs)) shape = shape.with(axis, count)
+      return [{ dtype: x.dtype, shape }]
+    },
+    gradient({ inputs, gradients: [dy] }) {
+      const x = inputs[0]!
+      const before = x.shape.map(() => 0)
+      const after = x.shape.map(() => 0)
+      let spread = dy!
+      for (const { axis, start, step } of bounds(inputs)) {
+        if (step > 1) spread = dilate(spread, axis, step)
+        before[axis] = start
+        after[axis] = x.shape[axis]! - start - spread.shape[axis]!
+      }
+      return [pad(spread, before, after)]
+    },
+    cases: [
+      { name: 'one axis', inputs: [[4, 3]], build: (_, [x]) => slice(x!, [0], [1], [3]) },
+      { name: 'negative axis and bounds', inputs: [[2, 5]], build: (_, [x]) => slice(x!, [-1], [-4], [-1]) },
+      { name: 'steps', inputs: [[5, 4]], build: (_, [x]) => slice(x!, [0, 1], [0, 1], [5, 4], [2, 2]) },
+      {
+        name: 'overlapping slices',
+        inputs: [[4]],
+        build: (_, [x]) => mul(slice(x!, [0], [0], [3]), slice(x!, [0], [1], [4])),
+      },
+    ],
+  }),
+  defineOp({
+    name: 'Pad',
+    attributes: { mode: 'string' },
+    infer(inputs, { mode }) {
+      const x = required(inputs, 0)
+      if (mode && mode !== 'constant') throw new Error(`mode '${mode}' is not supported; use 'constant'`)
+      const pads = integers(required(inputs, 1))
+      const rank = x.shape.length
+      if (pads.length !== 2 * rank) throw new Error(`${pads.length} pads do not fit ${rank} axes`)
+      return [{ dtype: x.dtype, shape: x.shape.map((dim, i) => dim + pads[i]! + pads[i + rank]!) }]
+    },
+    gradient({ inputs, gradients: [dy] }) {
+      const pads = integers(inputs[1]!).map(n => -n)
+      const rank = inputs[0]!.shape.length
+      return [pad(dy!, pads.slice(0, rank), pads.slice(rank))]
+    },
+    cases: [
+      { name: 'around', inputs: [[2, 3]], build: (_, [x]) => pad(x!, [1, 0], [0, 2]) },
+      { name: 'cutting', inputs: [[3, 4]], build: (_, [x]) => pad(x!, [-1, 1], [0, -2]) },
+    ],
+  }),
+  defineOp({
+    name: 'Expand',
+    infer(inputs) {
+      const x = required(inputs, 0)
+      const shape = broadcast(x.shape, integers(required(inputs, 1)))
+      if (!shape) throw new Error('the input does not broadcast to the wanted shape')
+      return [{ dtype: x.dtype, shape }]
+    },
+    gradient: ({ gradients: [dy] }) => [dy!],
+    cases: [
+      { name: 'new axes', inputs: [[2, 1]], build: (_, [x]) => expand(x!, [3, 2, 4]) },
+      { name: 'fan-out', inputs: [[1, 2]], build: (_, [x]) => add(expand(mul(x!, x!), [3, 2]), x!) },
+    ],
+  }),
+]

@@ -1,0 +1,85 @@
+import { axisOf } from '../graph/shape.js'
+import type { Value } from '../graph/types.js'
+import { defineOp, int, type OpDefinition, required } from './define-op.js'
+import { exp, mul, sub } from './elementwise.js'
+import { reduceMean, reduceSum } from './reduction.js'
+
+export function softmax(x: Value, axis = -1): Value {
+  return x.graph.apply('Softmax', [x], { axis })[0]!
+}
+
+export function logSoftmax(x: Value, axis = -1): Value {
+  return x.graph.apply('LogSoftmax', [x], { axis })[0]!
+}
+
+/** Normalizes over the last axis to mean 0 and variance 1, then scales and shifts by vectors of its length. */
+export function layerNorm(x: Value, scale: Value, shift: Value, epsilon: number): Value {
+  return x.graph.apply('LayerNormalization', [x, scale, shift], { axis: -1, epsilon })[0]!
+}
+
+const softmaxCases = (op: string) => [
+  { name: 'last axis', inputs: [[2, 3]], attributes: { axis: -1 } },
+  { name: 'first axis', inputs: [[3, 2]], attributes: { axis: 0 } },
+  { name: 'default axis', inputs: [[2, 2, 3]] },
+  {
+    name: 'fan-out',
+    inputs: [[2, 3]],
+    build: (graph: Value['graph'], [x]: readonly Value[]) => mul(graph.apply(op, [x!])[0]!, x!),
+  },
+]
+
+export const normalizations: OpDefinition[] = [
+  defineOp({
+    name: 'Softmax',
+    attributes: { axis: 'int' },
+    infer: inputs => [{ dtype: required(inputs, 0).dtype, shape: required(inputs, 0).shape }],
+    gradient({ outputs: [y], gradients: [dy], attributes }) {
+      const weighted = mul(dy!, y!)
+      return [sub(weighted, mul(y!, reduceSum(weighted, [int(attributes, 'axis', -1)], { keep: true })))]
+    },
+    cases: softmaxCases('Softmax'),
+  }),
+  defineOp({
+    name: 'LogSoftmax',
+    attributes: { axis: 'int' },
+    infer: inputs => [{ dtype: required(inputs, 0).dtype, shape: required(inputs, 0).shape }],
+    gradient: ({ outputs: [y], gradients: [dy], attributes }) => [
+      sub(dy!, mul(exp(y!), reduceSum(dy!, [int(attributes, 'axis', -1)], { keep: true }))),
+    ],
+    cases: softmaxCases('LogSoftmax'),
+  }),
+  defineOp({
+    name: 'LayerNormalization',
+    attributes: { axis: 'int', epsilon: 'float', stash_type: 'int' },
+    infer(inputs, attributes) {
+      const x = required(inputs, 0)
+      const axis = axisOf(int(attributes, 'axis', -1), x.shape.length)
+      if (axis !== x.shape.length - 1) throw new Error('only the last axis can be normalized')
+      for (const i of inputs[2] ? [1, 2] : [1]) {
+        const shape = required(inputs, i).shape
+        if (shape.length !== 1 || shape[0] !== x.shape[axis]) {
+          throw new Error(`input ${i} must have shape [${x.shape[axis]}], not [${shape.join(', ')}]`)
+        }
+      }
+      const statistic = { dtype: x.dtype, shape: x.shape.with(axis, 1) }
+      return [{ dtype: x.dtype, shape: x.shape }, statistic, statistic]
+    },
+    gradient({ inputs: [x, scale, shift], outputs: [, mean, inverse], gradients, wants }) {
+      const dy = gradients[0]!
+      const normalized = mul(sub(x!, mean!), inverse!)
+      const weighted = mul(dy, scale!)
+      const along = reduceMean(mul(weighted, normalized), [-1], { keep: true })
+      const centred = sub(sub(weighted, reduceMean(weighted, [-1], { keep: true })), mul(normalized, along))
+      return [
+        wants(0) ? mul(centred, inverse!) : null,
+        wants(1) ? mul(dy, normalized) : null,
+        shift ? dy : null,
+      ]
+    },
+    cases: [
+      { name: 'rows', inputs: [[3, 4], [4], [4]] },
+      { name: 'three axes', inputs: [[2, 3, 4], [4], [4]], attributes: { axis: -1, epsilon: 1e-3 } },
+      { name: 'no shift', inputs: [[3, 4], [4]] },
+    ],
+  }),
+]

@@ -1,0 +1,101 @@
+import { axesOf } from '../graph/shape.js'
+import type { Value } from '../graph/types.js'
+import { defineOp, type GradientRule, int, integers, ints, type OpDefinition, required } from './define-op.js'
+import { cast, div, mul } from './elementwise.js'
+import { expand, reshape } from './layout.js'
+
+interface ReduceOptions {
+  /** Keep the reduced axes with length 1. Default false. */
+  keep?: boolean
+}
+
+// Until opset 18 the axes of these are an attribute; ReduceSum takes an input since opset 13.
+const reduce =
+  (op: string) =>
+  (x: Value, axes: readonly number[], options: ReduceOptions = {}) =>
+    x.graph.apply(op, [x], { axes, keepdims: options.keep ? 1 : 0 })[0]!
+
+export const reduceMean = reduce('ReduceMean')
+export const reduceMax = reduce('ReduceMax')
+export const reduceMin = reduce('ReduceMin')
+
+/** Sum over the given axes. */
+export function reduceSum(x: Value, axes: readonly number[], options: ReduceOptions = {}): Value {
+  if (axes.length === 0) return x
+  const constant = x.graph.constant('int64', [axes.length], axes)
+  return x.graph.apply('ReduceSum', [x, constant], { keepdims: options.keep ? 1 : 0 })[0]!
+}
+
+function reducedAxes(
+  inputs: readonly (Value | null)[],
+  attributes: Readonly<Record<string, unknown>>,
+): number[] {
+  const x = required(inputs, 0)
+  const axes = inputs[1] ? integers(inputs[1]) : ints(attributes as never, 'axes')
+  return axes ? axesOf(axes, x.shape.length) : x.shape.map((_, i) => i)
+}
+
+/** A gradient rule that is given dy (and y) with the reduced axes restored as length 1. */
+const withAxesKept =
+  (rule: (x: Value, y: Value, dy: Value, count: number) => Value): GradientRule =>
+  ({ inputs, outputs: [y], gradients: [dy], attributes }) => {
+    const x = inputs[0]!
+    const axes = reducedAxes(inputs, attributes)
+    const kept = x.shape.map((dim, i) => (axes.includes(i) ? 1 : dim))
+    const count = axes.reduce((n, axis) => n * x.shape[axis]!, 1)
+    return [rule(x, reshape(y!, kept), reshape(dy!, kept), count)]
+  }
+
+function reduction(name: string, gradient: GradientRule, distinct = false): OpDefinition {
+  const call = (x: Value, axes: number[], options?: ReduceOptions) =>
+    name === 'ReduceSum' ? reduceSum(x, axes, options) : reduce(name)(x, axes, options)
+  return defineOp({
+    name,
+    attributes: { axes: 'ints', keepdims: 'int' },
+    infer(inputs, attributes) {
+      const x = required(inputs, 0)
+      const axes = reducedAxes(inputs, attributes)
+      const keep = int(attributes, 'keepdims', 1) === 1
+      const shape = x.shape.flatMap((dim, i) => (axes.includes(i) ? (keep ? [1] : []) : [dim]))
+      return [{ dtype: x.dtype, shape }]
+    },
+    gradient,
+    cases: [
+      { name: 'last axis', inputs: [[2, 3]], distinct, build: (_, [x]) => call(x!, [1]) },
+      {
+        name: 'negative axis, kept',
+        inputs: [[2, 3, 2]],
+        distinct,
+        build: (_, [x]) => call(x!, [-2], { keep: true }),
+      },
+      { name: 'several axes', inputs: [[2, 3, 2]], distinct, build: (_, [x]) => call(x!, [0, 2]) },
+      { name: 'all axes', inputs: [[2, 3]], distinct, build: (graph, [x]) => graph.apply(name, [x!])[0]! },
+      {
+        name: 'fan-out',
+        inputs: [[2, 3]],
+        distinct,
+        build: (_, [x]) => mul(call(x!, [1], { keep: true }), x!),
+      },
+    ],
+  })
+}
+
+/** The elements that attained an extremum share its gradient. */
+const extremum = withAxesKept((x, y, dy) => {
+  const hit = cast(x.graph.apply('Equal', [x, y])[0]!, x.dtype)
+  const axes = x.shape.flatMap((dim, i) => (y.shape[i] === 1 && dim !== 1 ? [i] : []))
+  return mul(hit, div(dy, reduceSum(hit, axes, { keep: true })))
+})
+
+export const reductions: OpDefinition[] = [
+  reduction(
+    'ReduceSum',
+    withAxesKept((x, _, dy) => expand(dy, x.shape)),
+  ),
+  reduction(
+    'ReduceMean',
+    withAxesKept((x, _, dy, count) => expand(mul(dy, 1 / count), x.shape)),
+  ),
+  reduction('ReduceMax', extremum, true),
+  reduction('ReduceMin', extremum, true),
+]

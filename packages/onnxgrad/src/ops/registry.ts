@@ -1,0 +1,32 @@
+import { activations } from './activation.js'
+import { comparisons } from './comparison.js'
+import { convolutions } from './convolution.js'
+import type { OpDefinition } from './define-op.js'
+import { elementwise } from './elementwise.js'
+import { layout } from './layout.js'
+import { matrixProducts } from './matrix-product.js'
+import { normalizations } from './normalization.js'
+import { reductions } from './reduction.js'
+import { selections } from './selection.js'
+
+/** Every operator, by family. */
+export const operators: readonly OpDefinition[] = [
+  ...elementwise,
+  ...activations,
+  ...comparisons,
+  ...matrixProducts,
+  ...convolutions,
+  ...normalizations,
+  ...reductions,
+  ...layout,
+  ...selections,
+]
+
+let byName: Map<string, OpDefinition> | undefined
+
+/** The definition of an operator, or undefined. */
+export function opFor(name: string): OpDefinition | undefined {
+  // Built at the first call: the families import the graph, which imports this file.
+  byName ??= new Map(operators.map(definition => [definition.name, definition]))
+  return byName.get(name)
+}

@@ -1,0 +1,48 @@
+import { axisOf } from '../graph/shape.js'
+import { isFloat, type Value } from '../graph/types.js'
+import { defineOp, int, integers, type OpDefinition, required } from './define-op.js'
+
+/** The k largest values along the last axis, in descending order. */
+export function topK(x: Value, k: number): Value {
+  return x.graph.apply('TopK', [x, x.graph.constant('int64', [1], [k])], {
+    axis: -1,
+    largest: 1,
+    sorted: 1,
+  })[0]!
+}
+
+/** Index (int64) of the largest value along an axis, which is dropped; the first one among equals. */
+export function argMax(x: Value, axis = -1): Value {
+  return x.graph.apply('ArgMax', [x], { axis, keepdims: 0 })[0]!
+}
+
+export const selections: OpDefinition[] = [
+  defineOp({
+    name: 'TopK',
+    attributes: { axis: 'int', largest: 'int', sorted: 'int' },
+    infer(inputs, attributes) {
+      const x = required(inputs, 0)
+      const axis = axisOf(int(attributes, 'axis', -1), x.shape.length)
+      const [k] = integers(required(inputs, 1))
+      if (k === undefined || k > x.shape[axis]!)
+        throw new Error(`there are no ${k} elements along axis ${axis}`)
+      if (!isFloat(x.dtype)) throw new Error(`the input must be of a float type, not ${x.dtype}`)
+      const shape = x.shape.with(axis, k)
+      return [
+        { dtype: x.dtype, shape },
+        { dtype: 'int64', shape },
+      ]
+    },
+  }),
+  defineOp({
+    name: 'ArgMax',
+    attributes: { axis: 'int', keepdims: 'int', select_last_index: 'int' },
+    infer(inputs, attributes) {
+      const x = required(inputs, 0)
+      const axis = axisOf(int(attributes, 'axis', 0), x.shape.length)
+      const kept = int(attributes, 'keepdims', 1) === 1
+      return [{ dtype: 'int64', shape: kept ? x.shape.with(axis, 1) : x.shape.toSpliced(axis, 1) }]
+    },
+    gradient: 'zero',
+  }),
+]

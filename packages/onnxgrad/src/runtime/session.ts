@@ -1,0 +1,44 @@
+import type { DType, Shape, TensorData } from '../graph/types.js'
+
+/** A tensor outside a graph. Booleans are bytes, 0 or 1. */
+export interface Tensor {
+  readonly dtype: DType
+  readonly shape: Shape
+  readonly data: TensorData
+}
+
+export type Feeds = Readonly<Record<string, Tensor>>
+
+export interface SessionOptions {
+  /**
+   * State that stays with the session: input name → name of the output that replaces it after every run.
+   * Parameters and moments live so, in two sets of buffers that change places. They are neither fed nor returned.
+   */
+  readonly state?: Readonly<Record<string, string>>
+  /** The first value of every state input. */
+  readonly initialState?: Feeds
+  /** Graph optimizations of the runtime. Default true; off for finding out whether they change a result. */
+  readonly optimize?: boolean
+  /** Write the runtime's profile (JSON) to files that begin with this path. */
+  readonly profile?: string
+}
+
+/** A loaded ONNX model. Calls are carried out one after the other. */
+export interface Session {
+  /**
+   * Runs the model. Feeds must hold every input that is not state, in the declared type and shape.
+   * Throws Error with the runtime's message.
+   */
+  run(feeds: Feeds): Promise<Record<string, Tensor>>
+  /** A copy of the state, by input name. */
+  readState(): Promise<Record<string, Tensor>>
+  /** Frees the model and its state. */
+  release(): Promise<void>
+}
+
+/** Loads models. */
+export interface Runtime {
+  /** @throws Error with the runtime's message if the bytes are not a model that it can run. */
+  load(model: Uint8Array, options?: SessionOptions): Promise<Session>
+  close(): Promise<void>
+}
