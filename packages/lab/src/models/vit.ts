@@ -48,16 +48,17 @@ export interface ViTOptions {
   readonly std?: readonly number[]
 }
 
+/** A model that knows its configuration, so that it can be saved. */
+export interface ViT extends Model {
+  readonly config: ViTConfig
+}
+
 /** A ViT with the parameter names and layouts of Hugging Face's `ViTForImageClassification`. */
-export function vit({
-  config,
-  classNames,
-  mean = [0.5, 0.5, 0.5],
-  std = [0.5, 0.5, 0.5],
-}: ViTOptions): Model {
+export function vit({ config, classNames, mean = [0.5, 0.5, 0.5], std = [0.5, 0.5, 0.5] }: ViTOptions): ViT {
   const stem = stemOf(config)
   const side = config.image_size / config.patch_size
   return {
+    config,
     imageSize: config.image_size,
     classNames,
     parameters: parametersOf(config, stem, side * side + 1, classNames.length),

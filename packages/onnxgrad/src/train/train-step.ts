@@ -104,7 +104,7 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
         graph.output(`${input}.next`, value)
       }
       keep(name, next.parameter)
-      next.slots.forEach((slot, j) => keep(slotName(optimizer.slots[j]!, name), slot))
+      for (const [j, slot] of next.slots.entries()) keep(slotName(optimizer.slots[j]!, name), slot)
     })
   })
   return {

@@ -1,0 +1,41 @@
+import { Presets, SingleBar } from 'cli-progress'
+
+/** What a command may tell a person while it works: everything goes to standard error. */
+export interface Terminal {
+  /** A line of text. */
+  say(text: string): void
+  /** A bar with an estimate of the time left; nothing where standard error is no terminal. */
+  progress(label: string, total: number): { update(done: number, note?: string): void; stop(): void }
+}
+
+/** Standard error. Bars appear only on a terminal; elsewhere a line every tenth of the way. */
+export const terminal: Terminal = {
+  say: text => process.stderr.write(`${text}\n`),
+  progress(label, total) {
+    if (!process.stderr.isTTY) {
+      let told = 0
+      return {
+        update(done, note = '') {
+          const tenth = Math.floor((10 * done) / total)
+          if (tenth <= told) return
+          told = tenth
+          process.stderr.write(`${label}: ${tenth * 10} % ${note}\n`)
+        },
+        stop() {},
+      }
+    }
+    const bar = new SingleBar(
+      {
+        format: `{label} {bar} {percentage} % · {eta_formatted} left {note}`,
+        hideCursor: true,
+        stream: process.stderr,
+      },
+      Presets.shades_classic,
+    )
+    bar.start(total, 0, { label, note: '' })
+    return {
+      update: (done, note = '') => bar.update(done, { note }),
+      stop: () => bar.stop(),
+    }
+  },
+}

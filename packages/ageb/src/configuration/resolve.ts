@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises'
+import { parse } from 'yaml'
+import type { z } from 'zod'
+
+/** The program was called wrongly: it ends with exit code 2. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+type Plain = Record<string, unknown>
+
+/** Reads a YAML configuration file. Throws UsageError if it is missing or no mapping. */
+export async function readConfiguration(path: string): Promise<Plain> {
+  const text = await readFile(path, 'utf8').catch(() => {
+    throw new UsageError(`the configuration ${path} cannot be read: check the path`)
+  })
+  let value: unknown
+  try {
+    value = parse(text)
+  } catch (error) {
+    throw new UsageError(`the configuration ${path} is not YAML: ${(error as Error).message.split('\n')[0]}`)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new UsageError(`the configuration ${path} must be a mapping of keys to values`)
+  }
+  return value as Plain
+}
+
+/** Sets `a.b=value` in a plain configuration; the value is read as YAML. Throws UsageError if it has no `=`. */
+export function assign(configuration: Plain, assignment: string): Plain {
+  const at = assignment.indexOf('=')
+  if (at < 1) throw new UsageError(`--set takes path=value, not '${assignment}'`)
+  const keys = assignment.slice(0, at).split('.')
+  const set = (node: unknown, [key, ...rest]: string[]): unknown => {
+    const plain = typeof node === 'object' && node !== null && !Array.isArray(node) ? (node as Plain) : {}
+    return { ...plain, [key!]: rest.length > 0 ? set(plain[key!], rest) : parse(assignment.slice(at + 1)) }
+  }
+  return set(configuration, keys) as Plain
+}
+
+/** Checks a configuration against its schema and fills in defaults. Throws UsageError naming the key. */
+export function check<T>(schema: z.ZodType<T>, configuration: Plain, where: string): T {
+  const parsed = schema.safeParse(configuration)
+  if (parsed.success) return parsed.data
+  const issue = parsed.error.issues[0]!
+  const at = issue.path.join('.')
+  if (issue.code === 'unrecognized_keys') {
+    const known = at ? ` under '${at}'` : ''
+    throw new UsageError(
+      `${where}: there is no key '${issue.keys[0]}'${known}; 'ageb help config' lists the keys`,
+    )
+  }
+  throw new UsageError(`${where}: '${at}': ${issue.message}`)
+}

@@ -1,0 +1,22 @@
+import { trainingConfig, vitConfig } from '@ageb/lab'
+import { z } from 'zod'
+
+/** What holds for every kind of run. */
+export const common = {
+  seed: z.int().min(0).default(1).describe('decides everything that is drawn at random'),
+  threads: z.int().positive().optional().describe('threads of the runtime; default: all cores'),
+  dataset: z
+    .string()
+    .default('cifar10-subset')
+    .describe('a bundled data set, a folder, or owner/name on the hub'),
+}
+
+/** Configuration of `ageb train`. */
+export const trainRunConfig = z.strictObject({
+  kind: z.literal('train').default('train'),
+  ...common,
+  model: z.strictObject(vitConfig.shape).prefault({}),
+  from: z.string().optional().describe('a checkpoint folder to start from instead of random weights'),
+  training: trainingConfig.prefault({}),
+})
+export type TrainRunConfig = z.infer<typeof trainRunConfig>

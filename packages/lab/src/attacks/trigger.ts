@@ -1,0 +1,118 @@
+import { Graph, type Runtime, type Tensor, toOnnx } from 'onnxgrad'
+import { type ImageSet, imageSize } from '../image/image-set.js'
+import type { Attack, Surrogate } from './define-attack.js'
+
+export interface TriggerOptions<P> {
+  readonly attack: Attack<P>
+  readonly parameters: P
+  readonly surrogate: Surrogate
+  /** Images a run. */
+  readonly batch: number
+}
+
+/**
+ * The whole trigger as an ONNX model: `images`, uint8 (batch, 3, H, W), in; `triggered`, of the same kind, out.
+ * With `stages`, the pictures on the way come out as well.
+ */
+export function triggerModel<P>(
+  { attack, parameters, surrogate, batch }: TriggerOptions<P>,
+  stages = false,
+): Uint8Array {
+  const graph = new Graph()
+  const side = surrogate.model.imageSize
+  const images = graph.input('images', 'uint8', [batch, 3, side, side])
+  const built = attack.build(graph, images, surrogate, parameters)
+  graph.output('triggered', built.triggered)
+  if (stages) for (const [name, value] of Object.entries(built.stages)) graph.output(name, value)
+  return toOnnx(graph, {
+    name: `${attack.name}-trigger`,
+    doc: `Backdoor trigger of ${attack.name} (${attack.url}), for research on defenses.`,
+    metadata: {
+      attack: attack.name,
+      parameters: JSON.stringify(parameters),
+      purpose: 'research on backdoor defenses',
+    },
+  })
+}
+
+/** The pictures of one image on its way through the trigger. */
+export interface TriggeredImage {
+  /** uint8, 3 × H × W. */
+  readonly triggered: Uint8Array
+  /** By name: float32, (1 or 3) × H × W. */
+  readonly stages: Readonly<Record<string, Float32Array>>
+}
+
+type Images = Pick<ImageSet, 'pixels' | 'labels' | 'count' | 'height' | 'width'>
+
+/** A loaded trigger. */
+export interface Trigger {
+  /** All images with the trigger, uint8 (count, 3, H, W). */
+  apply(images: Images, progress?: (done: number) => void): Promise<Uint8Array>
+  release(): Promise<void>
+}
+
+/** Loads a trigger for many images. */
+export async function loadTrigger<P>(runtime: Runtime, options: TriggerOptions<P>): Promise<Trigger> {
+  const session = await runtime.load(triggerModel(options))
+  return {
+    async apply(images, progress) {
+      const out = new Uint8Array(images.pixels.length)
+      const size = imageSize(images)
+      for (let start = 0; start < images.count; start += options.batch) {
+        const { triggered } = await session.run(feeds(options, images, start))
+        const count = Math.min(options.batch, images.count - start)
+        out.set((triggered!.data as Uint8Array).subarray(0, count * size), start * size)
+        progress?.(start + count)
+      }
+      return out
+    },
+    release: () => session.release(),
+  }
+}
+
+/** Triggers a few images, keeping every stage's picture. */
+export async function triggerWithStages<P>(
+  runtime: Runtime,
+  options: Omit<TriggerOptions<P>, 'batch'>,
+  images: Images,
+): Promise<TriggeredImage[]> {
+  const whole = { ...options, batch: images.count }
+  const session = await runtime.load(triggerModel(whole, true))
+  try {
+    const { triggered, ...stages } = await session.run(feeds(whole, images, 0))
+    const part = <T extends Float32Array | Uint8Array>(data: T, i: number) => {
+      const size = data.length / images.count
+      return data.slice(i * size, (i + 1) * size) as T
+    }
+    return Array.from({ length: images.count }, (_, i) => ({
+      triggered: part(triggered!.data as Uint8Array, i),
+      stages: Object.fromEntries(
+        Object.entries(stages).map(([name, tensor]) => [name, part(tensor.data as Float32Array, i)]),
+      ),
+    }))
+  } finally {
+    await session.release()
+  }
+}
+
+/** One batch from `start`, filled up with zeros at the end. */
+function feeds<P>(
+  { attack, parameters, batch }: TriggerOptions<P>,
+  images: Images,
+  start: number,
+): Record<string, Tensor> {
+  const size = imageSize(images)
+  const data = new Uint8Array(batch * size)
+  data.set(images.pixels.subarray(start * size, Math.min(images.count, start + batch) * size))
+  const all: Record<string, Tensor> = {
+    images: { dtype: 'uint8', shape: [batch, 3, images.height, images.width], data },
+  }
+  if (attack.needsLabels(parameters)) {
+    const labels = new BigInt64Array(batch)
+    for (let i = start; i < Math.min(images.count, start + batch); i++)
+      labels[i - start] = BigInt(images.labels[i]!)
+    all.labels = { dtype: 'int64', shape: [batch], data: labels }
+  }
+  return all
+}

@@ -1,0 +1,151 @@
+import { InputError } from 'onnxgrad'
+import { z } from 'zod'
+import type { Weights } from '../models/model.js'
+import { type ViT, vit, vitConfig } from '../models/vit.js'
+import { parseSafetensors, type WritableTensor, writeSafetensors } from './safetensors.js'
+
+/** What was done to a model on purpose; loaders show it. */
+export const provenance = z.object({
+  poisoned: z.boolean(),
+  attack: z.string().optional(),
+  target: z.string().optional(),
+  poisonRate: z.number().optional(),
+  seed: z.number().optional(),
+  note: z.string().optional(),
+})
+export type Provenance = z.infer<typeof provenance>
+
+/** A model with its weights. */
+export interface Checkpoint {
+  readonly model: ViT
+  readonly weights: Weights
+  readonly provenance: Provenance
+}
+
+/** The files of a checkpoint in the Hugging Face layout, by name. */
+export interface CheckpointFiles {
+  readonly 'config.json': string
+  readonly 'preprocessor_config.json': string
+  readonly 'model.safetensors': Uint8Array
+}
+
+const labels = z.record(z.string().regex(/^\d+$/), z.string())
+const configFile = z.object({
+  ...vitConfig.shape,
+  model_type: z.literal('vit'),
+  id2label: labels,
+  ageb: provenance.optional(),
+})
+const preprocessorFile = z.object({
+  image_mean: z.array(z.number()).length(3).default([0.5, 0.5, 0.5]),
+  image_std: z.array(z.number().positive()).length(3).default([0.5, 0.5, 0.5]),
+})
+
+/** Files that `transformers` reads as `ViTForImageClassification` (a convolutional stem is this project's own). */
+export function toHuggingFace({ model, weights, provenance: history }: Checkpoint): CheckpointFiles {
+  const entries = model.classNames.map((name, i) => [String(i), name] as const)
+  const config = {
+    architectures: ['ViTForImageClassification'],
+    model_type: 'vit',
+    ...model.config,
+    attention_probs_dropout_prob: 0,
+    hidden_dropout_prob: 0,
+    id2label: Object.fromEntries(entries),
+    label2id: Object.fromEntries(entries.map(([i, name]) => [name, Number(i)])),
+    ageb: history,
+  }
+  const preprocessor = {
+    image_processor_type: 'ViTImageProcessor',
+    do_resize: true,
+    size: { height: model.imageSize, width: model.imageSize },
+    resample: 2,
+    do_rescale: true,
+    rescale_factor: 1 / 255,
+    do_normalize: true,
+    image_mean: model.mean,
+    image_std: model.std,
+  }
+  const tensors = Object.entries(model.parameters).map(([name, { shape }]): [string, WritableTensor] => [
+    name,
+    { dtype: 'F32', shape, data: weights[name]! },
+  ])
+  return {
+    'config.json': `${JSON.stringify(config, null, 2)}\n`,
+    'preprocessor_config.json': `${JSON.stringify(preprocessor, null, 2)}\n`,
+    'model.safetensors': writeSafetensors(tensors, { format: 'pt', ageb: JSON.stringify(history) }),
+  }
+}
+
+/**
+ * Reads a checkpoint in the Hugging Face layout.
+ * @param where the folder's name, for messages.
+ * @throws InputError naming the file and the key, tensor or value that is wrong.
+ */
+export function fromHuggingFace(files: Partial<CheckpointFiles>, where: string): Checkpoint {
+  const read = <T>(
+    name: 'config.json' | 'preprocessor_config.json',
+    schema: z.ZodType<T>,
+    text: string | undefined,
+  ): T => {
+    if (text === undefined)
+      throw new InputError(`${where} has no ${name}: give the folder of a Hugging Face ViT checkpoint`)
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch {
+      throw new InputError(`${where}/${name} is not JSON: download or write it again`)
+    }
+    const parsed = schema.safeParse(value)
+    if (parsed.success) return parsed.data
+    const issue = parsed.error.issues[0]!
+    throw new InputError(
+      `${where}/${name}: '${issue.path.join('.')}': ${issue.message}; only ViT classifiers can be read`,
+    )
+  }
+  const config = read('config.json', configFile, files['config.json'])
+  const preprocessor = read(
+    'preprocessor_config.json',
+    preprocessorFile,
+    files['preprocessor_config.json'] ?? '{}',
+  )
+  const names = Object.keys(config.id2label).length
+  const classNames = Array.from({ length: names }, (_, i) => config.id2label[i] ?? String(i))
+  let model: ViT
+  try {
+    model = vit({
+      config: vitConfig.parse(config),
+      classNames,
+      mean: preprocessor.image_mean,
+      std: preprocessor.image_std,
+    })
+  } catch (error) {
+    throw new InputError(`${where}/config.json: ${(error as Error).message}`)
+  }
+  const bytes = files['model.safetensors']
+  if (!bytes)
+    throw new InputError(
+      `${where} has no model.safetensors: give the folder of a Hugging Face ViT checkpoint`,
+    )
+  const file = `${where}/model.safetensors`
+  const { tensors } = parseSafetensors(bytes, file, { finite: true })
+  const weights: Record<string, Float32Array> = {}
+  for (const [name, { shape }] of Object.entries(model.parameters)) {
+    const tensor = tensors.get(name)
+    if (!tensor)
+      throw new InputError(
+        `${file} has no tensor '${name}', which config.json asks for: the two files do not belong together`,
+      )
+    if (tensor.shape.join() !== shape.join()) {
+      throw new InputError(
+        `${file}: '${name}' has shape [${tensor.shape.join(', ')}], but config.json asks for [${shape.join(', ')}]`,
+      )
+    }
+    weights[name] = Float32Array.from(tensor.data as ArrayLike<number>)
+  }
+  const unknown = [...tensors.keys()].filter(name => !(name in model.parameters))
+  if (unknown.length > 0)
+    throw new InputError(
+      `${file} has tensors that config.json does not ask for: ${unknown.slice(0, 3).join(', ')}`,
+    )
+  return { model, weights, provenance: config.ageb ?? { poisoned: false, note: 'unknown origin' } }
+}
