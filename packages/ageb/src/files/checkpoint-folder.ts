@@ -2,12 +2,23 @@ import { mkdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { type Checkpoint, type CheckpointFiles, fromHuggingFace, toHuggingFace } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
+import { bundledModels } from './bundled-models.js'
 import { writeFileWhole } from './write-file.js'
 
-/** Reads a checkpoint in the Hugging Face layout from a folder. Throws InputError if any of it is amiss. */
-export async function loadCheckpoint(folder: string): Promise<Checkpoint> {
+/**
+ * Reads a checkpoint in the Hugging Face layout.
+ * @param model a folder, or the name of a bundled model.
+ * @throws InputError if any of it is amiss.
+ */
+export async function loadCheckpoint(model: string): Promise<Checkpoint> {
+  const folder = bundledModels[model] ?? model
   const stats = await stat(folder).catch(() => null)
-  if (!stats?.isDirectory()) throw new InputError(`there is no checkpoint folder '${folder}': check the path`)
+  if (!stats?.isDirectory()) {
+    const names = Object.keys(bundledModels).join(', ')
+    throw new InputError(
+      `there is no checkpoint folder '${folder}': check the path, or name a bundled model (${names})`,
+    )
+  }
   const read = (name: keyof CheckpointFiles) => readFile(path.join(folder, name)).catch(() => undefined)
   const [config, preprocessor, weights] = await Promise.all([
     read('config.json'),

@@ -20,18 +20,18 @@ export interface TriggerGraph {
 }
 
 /** A backdoor attack whose trigger is a function of the image and a surrogate. */
-export interface Attack<P = unknown> {
+export interface Attack<S extends z.ZodObject = z.ZodObject> {
   readonly name: string
   readonly citation: string
   readonly url: string
-  readonly parameters: z.ZodType<P>
+  readonly parameters: S
   /** Whether the trigger needs the true labels as a second input, `labels` (int64, N). */
-  needsLabels(parameters: P): boolean
+  needsLabels(parameters: z.infer<S>): boolean
   /** @param images uint8 (N, 3, H, W). */
-  build(graph: Graph, images: Value, surrogate: Surrogate, parameters: P): TriggerGraph
+  build(graph: Graph, images: Value, surrogate: Surrogate, parameters: z.infer<S>): TriggerGraph
 }
 
 /** Declares an attack. */
-export function defineAttack<P>(attack: Attack<P>): Attack<P> {
+export function defineAttack<S extends z.ZodObject>(attack: Attack<S>): Attack<S> {
   return attack
 }

@@ -1,10 +1,10 @@
 import { Graph, type Runtime, type Tensor, toOnnx } from 'onnxgrad'
 import { type ImageSet, imageSize } from '../image/image-set.js'
-import type { Attack, Surrogate } from './define-attack.js'
+import type { Surrogate } from './define-attack.js'
+import { type AttackConfig, attacks } from './registry.js'
 
-export interface TriggerOptions<P> {
-  readonly attack: Attack<P>
-  readonly parameters: P
+export interface TriggerOptions {
+  readonly attack: AttackConfig
   readonly surrogate: Surrogate
   /** Images a run. */
   readonly batch: number
@@ -14,22 +14,19 @@ export interface TriggerOptions<P> {
  * The whole trigger as an ONNX model: `images`, uint8 (batch, 3, H, W), in; `triggered`, of the same kind, out.
  * With `stages`, the pictures on the way come out as well.
  */
-export function triggerModel<P>(
-  { attack, parameters, surrogate, batch }: TriggerOptions<P>,
-  stages = false,
-): Uint8Array {
+export function triggerModel({ attack, surrogate, batch }: TriggerOptions, stages = false): Uint8Array {
   const graph = new Graph()
   const side = surrogate.model.imageSize
   const images = graph.input('images', 'uint8', [batch, 3, side, side])
-  const built = attack.build(graph, images, surrogate, parameters)
+  const { citation, url, build } = attacks[attack.name]
+  const built = build(graph, images, surrogate, attack)
   graph.output('triggered', built.triggered)
   if (stages) for (const [name, value] of Object.entries(built.stages)) graph.output(name, value)
   return toOnnx(graph, {
     name: `${attack.name}-trigger`,
-    doc: `Backdoor trigger of ${attack.name} (${attack.url}), for research on defenses.`,
+    doc: `Backdoor trigger of ${attack.name} (${citation}, ${url}), for research on defenses.`,
     metadata: {
-      attack: attack.name,
-      parameters: JSON.stringify(parameters),
+      attack: JSON.stringify(attack),
       purpose: 'research on backdoor defenses',
     },
   })
@@ -53,7 +50,7 @@ export interface Trigger {
 }
 
 /** Loads a trigger for many images. */
-export async function loadTrigger<P>(runtime: Runtime, options: TriggerOptions<P>): Promise<Trigger> {
+export async function loadTrigger(runtime: Runtime, options: TriggerOptions): Promise<Trigger> {
   const session = await runtime.load(triggerModel(options))
   return {
     async apply(images, progress) {
@@ -72,9 +69,9 @@ export async function loadTrigger<P>(runtime: Runtime, options: TriggerOptions<P
 }
 
 /** Triggers a few images, keeping every stage's picture. */
-export async function triggerWithStages<P>(
+export async function triggerWithStages(
   runtime: Runtime,
-  options: Omit<TriggerOptions<P>, 'batch'>,
+  options: Omit<TriggerOptions, 'batch'>,
   images: Images,
 ): Promise<TriggeredImage[]> {
   const whole = { ...options, batch: images.count }
@@ -97,18 +94,14 @@ export async function triggerWithStages<P>(
 }
 
 /** One batch from `start`, filled up with zeros at the end. */
-function feeds<P>(
-  { attack, parameters, batch }: TriggerOptions<P>,
-  images: Images,
-  start: number,
-): Record<string, Tensor> {
+function feeds({ attack, batch }: TriggerOptions, images: Images, start: number): Record<string, Tensor> {
   const size = imageSize(images)
   const data = new Uint8Array(batch * size)
   data.set(images.pixels.subarray(start * size, Math.min(images.count, start + batch) * size))
   const all: Record<string, Tensor> = {
     images: { dtype: 'uint8', shape: [batch, 3, images.height, images.width], data },
   }
-  if (attack.needsLabels(parameters)) {
+  if (attacks[attack.name].needsLabels(attack)) {
     const labels = new BigInt64Array(batch)
     for (let i = start; i < Math.min(images.count, start + batch); i++)
       labels[i - start] = BigInt(images.labels[i]!)

@@ -41,7 +41,7 @@ export type AgebParameters = z.infer<typeof agebParameters>
 /**
  * Attention-gradient-based erosion: the five stages, composed. Pure: depends on the image and the surrogate alone.
  */
-export const ageb = defineAttack<AgebParameters>({
+export const ageb = defineAttack({
   name: 'ageb',
   citation:
     'Backdoor Attack Against Vision Transformers via Attention Gradient-Based Image Erosion, IEEE GLOBECOM 2024',

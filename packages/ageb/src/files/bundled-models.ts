@@ -1,0 +1,6 @@
+import { fileURLToPath } from 'node:url'
+
+/** Checkpoints that come with the package: name → folder. */
+export const bundledModels: Readonly<Record<string, string>> = {
+  'vit-cifar10': fileURLToPath(new URL('../../models/vit-cifar10', import.meta.url)),
+}
