@@ -154,3 +154,11 @@ function paletteTable(palette: HeatPalette): Uint8Array {
   tables.set(palette, table)
   return table
 }
+
+/** A trigger stage's values (one or three channels) as a picture: a mask in black and white, an image as it is, a map in colours. */
+export function stagePicture(name: string, data: Float32Array): Uint8Array {
+  if (name === 'mask') return maskImage(data)
+  if (name === 'eroded')
+    return Uint8Array.from(data, value => Math.round(255 * Math.min(1, Math.max(0, value))))
+  return heatMap(data)
+}

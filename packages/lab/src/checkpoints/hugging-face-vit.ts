@@ -8,6 +8,7 @@ import { parseSafetensors, type WritableTensor, writeSafetensors } from './safet
 export const provenance = z.object({
   poisoned: z.boolean(),
   attack: z.string().optional(),
+  parameters: z.string().optional(),
   target: z.string().optional(),
   poisonRate: z.number().optional(),
   seed: z.number().optional(),
@@ -109,7 +110,12 @@ export function fromHuggingFace(files: Partial<CheckpointFiles>, where: string):
     files['preprocessor_config.json'] ?? '{}',
   )
   const names = Object.keys(config.id2label).length
-  const classNames = Array.from({ length: names }, (_, i) => config.id2label[i] ?? String(i))
+  const classNames = Array.from({ length: names }, (_, i) => {
+    const name = config.id2label[i]
+    if (name === undefined)
+      throw new InputError(`${where}/config.json: 'id2label' names ${names} classes but has no class ${i}`)
+    return name
+  })
   let model: ViT
   try {
     model = vit({

@@ -80,9 +80,12 @@ export class Graph {
     return node.outputs
   }
 
-  /** Delivers `value` under `name`. */
+  /** Delivers `value` under `name`, which no other value of the graph may have. */
   output(name: string, value: Value): void {
+    if (value.graph !== this) throw new GraphError(`output '${name}': '${value.name}' is of another graph`)
     if (this.outputs.has(name)) throw new GraphError(`output '${name}' is there twice`)
+    if (name !== value.name && this.#names.has(name)) throw new GraphError(`the name '${name}' is taken`)
+    this.#names.add(name)
     this.outputs.set(name, value)
   }
 

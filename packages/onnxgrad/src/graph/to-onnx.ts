@@ -30,8 +30,7 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
   const aliases: object[] = []
   for (const [name, value] of graph.outputs) {
     // An output takes its public name unless its value has one already: then a copy is delivered.
-    if (value.name === name) continue
-    if (value.producer && !renamed.has(value)) renamed.set(value, name)
+    if (!renamed.has(value) && (value.producer || value.name === name)) renamed.set(value, name)
     else
       aliases.push({
         opType: 'Identity',

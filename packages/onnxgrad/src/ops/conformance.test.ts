@@ -1,7 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { type DType, sizeOf } from '../graph/types.js'
+import type { DType } from '../graph/types.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { gradientError } from '../testing/check-gradients.js'
+import { applyCase, pointOf } from '../testing/op-cases.js'
 import type { OpCase } from './define-op.js'
 import { operators } from './registry.js'
 
@@ -9,24 +10,12 @@ import { operators } from './registry.js'
 const runtime = startRuntime({ threads: 1 })
 afterAll(() => runtime.close())
 
-/** A deterministic point in the case's range: a low-discrepancy sequence, or well-separated steps in mixed order. */
-function pointOf(test: OpCase): number[][] {
-  const [low, high] = test.range ?? [-1, 1]
-  let n = 0
-  return test.inputs.map(shape =>
-    Array.from({ length: sizeOf(shape) }, () => {
-      n++
-      return test.distinct ? (((n * 7) % 23) - 11) / 10 + 0.05 : low + (high - low) * ((n * Math.SQRT2) % 1)
-    }),
-  )
-}
-
 /** Central differences in double precision where the runtime has the kernels, else in single precision. */
 async function check(name: string, test: OpCase): Promise<{ dtype: DType; error: number }> {
   const common = {
     inputs: test.inputs,
     at: pointOf(test),
-    build: test.build ?? ((graph, inputs) => graph.apply(name, inputs, test.attributes)[0]!),
+    build: (graph, inputs) => applyCase(name, test, graph, inputs),
   } satisfies Partial<Parameters<typeof gradientError>[1]>
   const single = async () => ({
     dtype: 'float32' as const,

@@ -80,7 +80,7 @@ export const matrixProducts: OpDefinition[] = [
       if (k !== k2) throw new Error(`inner dimensions differ: ${k} and ${k2}`)
       const c = inputs[2]
       const joint = c && broadcast(c.shape, [m, n])
-      if (c && (!joint || joint.length !== 2 || joint[0] !== m || joint[1] !== n)) {
+      if (c && (joint?.length !== 2 || joint[0] !== m || joint[1] !== n)) {
         throw new Error(`the addend [${c.shape.join(', ')}] does not broadcast to [${m}, ${n}]`)
       }
       return [{ dtype: a.dtype, shape: [m, n] }]

@@ -6,6 +6,8 @@ import { mul } from '../ops/elementwise.js'
 import { reduceSum } from '../ops/reduction.js'
 import type { Runtime, Tensor } from '../runtime/session.js'
 
+export { evaluate, numbers } from './evaluate.js'
+
 export interface GradientCheck {
   /** Shapes of the inputs that are differentiated at. */
   readonly inputs: readonly Shape[]

@@ -15,7 +15,7 @@ export const agebParameters = z.strictObject({
     .default('pixel')
     .describe('what the attention gradient is taken at'),
   label: z
-    .enum(['prediction', 'true'])
+    .enum(['prediction', 'true-label'])
     .default('prediction')
     .describe('the class that the loss is taken against'),
   selection: z.enum(['quantile', 'absolute']).default('quantile').describe('how the threshold is set'),
@@ -47,10 +47,10 @@ export const ageb = defineAttack({
     'Backdoor Attack Against Vision Transformers via Attention Gradient-Based Image Erosion, IEEE GLOBECOM 2024',
   url: 'https://arxiv.org/abs/2410.22678',
   parameters: agebParameters,
-  needsLabels: ({ label }) => label === 'true',
+  needsLabels: ({ label }) => label === 'true-label',
   build(graph, images, surrogate, p) {
     const pixels = div(cast(images, 'float32'), 255)
-    const labels = p.label === 'true' ? graph.input('labels', 'int64', [images.shape[0]!]) : null
+    const labels = p.label === 'true-label' ? graph.input('labels', 'int64', [images.shape[0]!]) : null
     const gradient = graph.within('attention-gradient', () =>
       attentionGradient(pixels, surrogate, p.gradient, labels),
     )

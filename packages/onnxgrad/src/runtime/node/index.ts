@@ -31,13 +31,17 @@ export function startRuntime(options: NodeRuntimeOptions = {}): Runtime {
     if (error === undefined) call.resolve(result)
     else call.reject(new Error(error))
   })
+  // A call to a thread that is gone would wait for ever.
+  let ended: Error | undefined
   const failAll = (error: Error) => {
+    ended ??= error
     for (const id of [...pending.keys()]) settle(id).reject(error)
   }
   worker.on('error', failAll)
   worker.on('exit', () => failAll(new Error('the runtime was closed')))
 
   function call<T>(method: Request['method'], ...args: unknown[]): Promise<T> {
+    if (ended) return Promise.reject(ended)
     return new Promise((resolve, reject) => {
       const id = count++
       pending.set(id, { resolve: resolve as (value: unknown) => void, reject })

@@ -1,0 +1,159 @@
+import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeProgram } from './program.js'
+import { json, scratch, tinyTraining, writeDataset, writeTinyModel } from './test-kit.js'
+
+const here = scratch('cli')
+afterAll(() => here.remove())
+beforeAll(async () => {
+  await writeDataset(here.file('data'))
+  await writeTinyModel(here.file('model'))
+})
+
+/** One sentence on standard error, nothing on standard output. */
+async function failure(code: 1 | 2, args: readonly string[]): Promise<string> {
+  const ended = await here.ageb(args)
+  expect(ended).toMatchObject({ code, stdout: '' })
+  const lines = ended.stderr.trimEnd().split('\n')
+  expect(lines.filter(line => line.startsWith('ageb: '))).toEqual([lines.at(-1)])
+  return lines.at(-1)!
+}
+
+describe('help', () => {
+  it('has two or three examples of every command', () => {
+    for (const command of makeProgram().commands) {
+      let help = ''
+      command.configureOutput({ writeOut: text => (help += text) }).outputHelp()
+      const examples = help.split('Examples:\n')[1] ?? ''
+      expect(examples.trim().split('\n').length, command.name()).toBeGreaterThan(1)
+      expect(examples).toMatch(new RegExp(`^( {2}ageb ${command.name()} .*\n|  ageb ${command.name()}\n)+`))
+    }
+  })
+
+  it('goes to standard output and is a success when asked for, misuse when nothing was', async () => {
+    const [asked, version, bare] = [
+      await here.ageb(['--help']),
+      await here.ageb(['--version']),
+      await here.ageb([]),
+    ]
+    expect(asked).toMatchObject({ code: 0, stderr: '' })
+    expect(asked.stdout).toContain('export-trigger')
+    expect(version).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
+    expect(bare).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  it('is to be had on a command by two ways', async () => {
+    const ended = await here.ageb(['help', 'train'])
+    expect(ended.code).toBe(0)
+    expect(ended.stdout).toBe((await here.ageb(['train', '--help'])).stdout)
+    expect(await failure(2, ['help', 'nothing'])).toContain("no help on 'nothing'")
+  })
+})
+
+describe('misuse', () => {
+  it.each([
+    [['train', '--nonsense'], /unknown option '--nonsense'/],
+    [['trian'], /unknown command 'trian'/],
+    [['export-trigger'], /required option '--out <file>' not specified/],
+    [['train', '--seed', '-1.5'], /'--seed <n>'.* whole number/],
+  ])('%j is told by commander and ends with 2', async (args, message) => {
+    const ended = await here.ageb(args)
+    expect(ended).toMatchObject({ code: 2, stdout: '' })
+    expect(ended.stderr).toMatch(message)
+    expect(ended.stderr).toMatch(/^ageb: /)
+  })
+
+  it('an unknown configuration key is named', async () => {
+    expect(await failure(2, ['train', '--set', 'training.epoch=3'])).toBe(
+      "ageb: the configuration: there is no key 'epoch' under 'training'; 'ageb help config' lists the keys",
+    )
+  })
+
+  it('an assignment that is none, or no YAML, is named', async () => {
+    expect(await failure(2, ['train', '--set', 'seed'])).toContain("not 'seed'")
+    expect(await failure(2, ['train', '--set', 'seed=[1'])).toContain('--set seed=[1: the value is not YAML')
+  })
+
+  it('a configuration that is missing, of no kind or of the wrong kind is told', async () => {
+    writeFileSync(here.file('kindless.yaml'), 'seed: 1\n')
+    writeFileSync(here.file('backdoor.yaml'), 'kind: backdoor\n')
+    expect(await failure(2, ['run'])).toContain('give a configuration file')
+    expect(await failure(2, ['run', 'absent.yaml'])).toContain('absent.yaml cannot be read')
+    expect(await failure(2, ['run', 'kindless.yaml'])).toContain("'kind' must be train or backdoor")
+    expect(await failure(2, ['train', '--config', 'backdoor.yaml'])).toContain("'ageb run backdoor.yaml'")
+    expect(await failure(2, ['run', '--resume', 'absent'])).toContain('absent holds no run')
+  })
+
+  it('model sizes that do not go together are told', async () => {
+    const args = ['train', '--data', 'data', '--set', 'model.image_size=10', 'model.patch_size=4']
+    expect(await failure(2, args)).toContain('image_size 10 is no multiple of patch_size 4')
+  })
+})
+
+describe('damaged input', () => {
+  const train = (data: string, ...more: string[]) => [
+    ...['train', '--data', data, '--out', 'run', ...more],
+    ...tinyTraining(1),
+  ]
+
+  it('a missing data set leaves the folder of the run free for the next try', async () => {
+    expect(await failure(1, train('absent'))).toContain("There is no data set 'absent'")
+    expect(await failure(1, train('absent'))).toContain("There is no data set 'absent'")
+  })
+
+  it('a Parquet file cut in half is named', async () => {
+    await writeDataset(here.file('cut'))
+    const file = here.file('cut', 'train-00000-of-00001.parquet')
+    truncateSync(file, Math.floor(readFileSync(file).length / 2))
+    expect(await failure(1, train('cut'))).toMatch(/train-00000-of-00001\.parquet is cut short/)
+  })
+
+  it('a checkpoint with a wrong header length is named', async () => {
+    await writeTinyModel(here.file('long'))
+    const file = here.file('long', 'model.safetensors')
+    const bytes = readFileSync(file)
+    bytes.writeBigUInt64LE(2n ** 60n, 0)
+    writeFileSync(file, bytes)
+    expect(await failure(1, ['eval', 'long', '--data', 'data'])).toContain(
+      'long/model.safetensors is cut short',
+    )
+  })
+
+  it('a NaN in a checkpoint is found', async () => {
+    await writeTinyModel(here.file('nan'))
+    const file = here.file('nan', 'model.safetensors')
+    const bytes = readFileSync(file)
+    bytes.writeFloatLE(Number.NaN, bytes.length - 4)
+    writeFileSync(file, bytes)
+    expect(await failure(1, ['eval', 'nan', '--data', 'data'])).toMatch(
+      /nan\/model\.safetensors: tensor .* NaN/,
+    )
+  })
+
+  it('a model for another number of classes is told', async () => {
+    await writeTinyModel(here.file('three'), { classes: ['a', 'b', 'c'] })
+    const message = 'data has 2 classes but the model tells 3 apart'
+    expect(await failure(1, ['eval', 'three', '--data', 'data'])).toContain(message)
+    expect(await failure(1, train('data', '--from', 'three'))).toContain(message)
+  })
+
+  it('an image that is missing or none is told', async () => {
+    mkdirSync(here.file('images'))
+    writeFileSync(here.file('images', 'text.png'), 'no image')
+    writeFileSync(here.file('attack.yaml'), 'kind: backdoor\nsurrogate: model\n')
+    const trigger = (image: string) => failure(1, ['trigger', image, '--config', 'attack.yaml'])
+    expect(await trigger('absent.png')).toContain('absent.png cannot be read (ENOENT)')
+    expect(await trigger('images/text.png')).toContain('images/text.png cannot be decoded')
+  })
+})
+
+it('stack traces are shown with AGEB_DEBUG=1 only', async () => {
+  expect((await here.ageb(['eval', 'absent'])).stderr).not.toMatch(/^\s+at /m)
+  expect((await here.ageb(['eval', 'absent'], { env: { AGEB_DEBUG: '1' } })).stderr).toMatch(/^\s+at /m)
+})
+
+it('help config lists the keys of both kinds', async () => {
+  const keys = json(await here.ageb(['help', 'config', '--json'])) as Record<string, { key: string }[]>
+  expect(keys.train!.map(({ key }) => key)).toContain('model.patch_size')
+  expect(keys.backdoor!.map(({ key }) => key)).toContain('attack.share')
+})

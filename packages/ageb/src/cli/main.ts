@@ -1,0 +1,43 @@
+import { CommanderError } from 'commander'
+import { Interrupted } from './interruption.js'
+import { makeProgram } from './program.js'
+
+/** Exit codes: all went well, something failed, the program was called wrongly, a person stopped it. */
+export const exitCodes = { success: 0, failure: 1, misuse: 2, interrupted: 130 } as const
+
+/**
+ * Runs the program.
+ *
+ * @param args the words after the program's name
+ * @returns the exit code; whatever went wrong has been told on standard error
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  // Libraries print notes with console.debug, which goes to standard output: that belongs to results.
+  console.debug = (...words: unknown[]) => console.error(...words)
+  // A reader that has seen enough (`ageb … | head -1`) is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? exitCodes.success : exitCodes.failure)
+  })
+  process.on('uncaughtException', error => process.exit(tell(error)))
+  try {
+    await makeProgram().parseAsync(args, { from: 'user' })
+    return exitCodes.success
+  } catch (error) {
+    return tell(error)
+  }
+}
+
+/** Says what went wrong, in one line on standard error, and returns the exit code for it. */
+function tell(error: unknown): number {
+  if (error instanceof CommanderError) {
+    // Commander has printed its message, or the help that was asked for. `ageb` alone is no request.
+    return error.exitCode === 0 ? exitCodes.success : exitCodes.misuse
+  }
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
+  const sentence = message.trim().replaceAll(/\s*\n\s*/g, ' ')
+  process.stderr.write(error instanceof Interrupted ? `${sentence}\n` : `ageb: ${sentence || name}\n`)
+  if (error instanceof Interrupted) return exitCodes.interrupted
+  if (process.env.AGEB_DEBUG === '1') process.stderr.write(`${stack}\n`)
+  // By name: to import the class would load the YAML parser for every call.
+  return name === 'UsageError' ? exitCodes.misuse : exitCodes.failure
+}

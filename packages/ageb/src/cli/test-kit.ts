@@ -1,0 +1,146 @@
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { initialWeights, type Provenance, rng, type ViT, vit, vitConfig, type Weights } from '@ageb/lab'
+import sharp from 'sharp'
+import { huggingfaceMetadata, type ImageRow, writeImageParquet } from '../data/write-parquet.js'
+import { saveCheckpoint } from '../files/checkpoint-folder.js'
+
+/** What the tests of the command line share: the program as a process, tiny data and a tiny model. */
+
+const program = fileURLToPath(new URL('../../bin/ageb.js', import.meta.url))
+
+/** How a call of the program ended. */
+export interface Ended {
+  /** Null if a signal ended it. */
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface CallOptions {
+  readonly signal?: NodeJS.Signals
+  readonly at?: string
+  readonly twice?: boolean
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** A folder for one test file; `AGEB_CACHE` is in it. */
+export interface Scratch {
+  readonly folder: string
+  file(...names: string[]): string
+  /**
+   * Runs the program in the folder.
+   * @param options.signal sent as soon as standard error holds the text `at`
+   * @param options.twice send it once more when the program has said that it heard
+   * @param options.env further environment variables
+   */
+  ageb(args: readonly string[], options?: CallOptions): Promise<Ended>
+  remove(): void
+}
+
+/** Makes a folder for one test file. */
+export function scratch(name: string): Scratch {
+  const folder = mkdtempSync(path.join(tmpdir(), `ageb-${name}-`))
+  const { AGEB_DEBUG: _, ...inherited } = process.env
+  const env = { ...inherited, AGEB_CACHE: path.join(folder, 'cache') }
+  return {
+    folder,
+    file: (...names) => path.join(folder, ...names),
+    ageb: (args, { signal: kill, at = '', twice = false, env: more } = {}) =>
+      new Promise((resolve, reject) => {
+        const child = spawn(process.execPath, [program, ...args], {
+          cwd: folder,
+          env: { ...env, ...more },
+        })
+        const cues = kill ? [at, ...(twice ? ['once more to stop'] : [])] : []
+        let [stdout, stderr] = ['', '']
+        child.stdout.setEncoding('utf8').on('data', text => {
+          stdout += text
+        })
+        child.stderr.setEncoding('utf8').on('data', text => {
+          stderr += text
+          if (cues.length === 0 || !stderr.includes(cues[0]!)) return
+          cues.shift()
+          child.kill(kill)
+        })
+        child.on('error', reject)
+        child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+      }),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+/** The last line of standard output as JSON. */
+export function json(ended: Ended): Record<string, unknown> {
+  return JSON.parse(ended.stdout.trimEnd().split('\n').at(-1)!) as Record<string, unknown>
+}
+
+/** A square PNG of noise around a class's brightness: easy to learn, no two alike. */
+export function noisePng(side: number, label: number, seed: number): Promise<Buffer> {
+  const random = rng(seed, 'noise')
+  const raw = Uint8Array.from({ length: 3 * side * side }, () => 60 * label + 100 * random.uniform())
+  return sharp(raw, { raw: { width: side, height: side, channels: 3 } })
+    .png()
+    .toBuffer()
+}
+
+/** Writes a data set of noise into a new folder: `train` and `test` images a split. */
+export async function writeDataset(
+  folder: string,
+  { classes = ['a', 'b'], side = 8, train = 48, test = 24 } = {},
+): Promise<void> {
+  mkdirSync(folder, { recursive: true })
+  const header = {
+    imageColumn: 'image',
+    labelColumn: 'label',
+    huggingface: huggingfaceMetadata('image', 'label', classes),
+  }
+  for (const [split, count] of Object.entries({ train, test })) {
+    const rows: ImageRow[] = []
+    for (let i = 0; i < count; i++) {
+      const label = i % classes.length
+      rows.push({ bytes: await noisePng(side, label, i + (split === 'test' ? 1000 : 0)), path: null, label })
+    }
+    writeImageParquet(path.join(folder, `${split}-00000-of-00001.parquet`), header, rows)
+  }
+}
+
+/** The shape of a tiny ViT, as configuration keys. */
+export const tinyShape = {
+  image_size: 8,
+  patch_size: 4,
+  hidden_size: 16,
+  num_hidden_layers: 1,
+  num_attention_heads: 2,
+  intermediate_size: 16,
+}
+
+/** Saves a tiny ViT with random weights and returns it. */
+export async function writeTinyModel(
+  folder: string,
+  { classes = ['a', 'b'], side = 8, seed = 1, provenance = { poisoned: false } as Provenance } = {},
+): Promise<{ model: ViT; weights: Weights }> {
+  const model = vit({ config: vitConfig.parse({ ...tinyShape, image_size: side }), classNames: classes })
+  const weights = initialWeights(model, rng(seed, 'weights'))
+  await saveCheckpoint(folder, { model, weights, provenance })
+  return { model, weights }
+}
+
+/** `--set` and what follows it for a tiny training on one thread. */
+export function tinyTraining(epochs: number): string[] {
+  const model = Object.entries(tinyShape).map(([key, value]) => `model.${key}=${value}`)
+  return [
+    '--threads',
+    '1',
+    '--set',
+    ...model,
+    `training.epochs=${epochs}`,
+    'training.batchSize=8',
+    'training.crop=1',
+    'training.stochasticDepth=0.1',
+  ]
+}

@@ -1,0 +1,35 @@
+import type { Command } from 'commander'
+import type { RunFlags } from '../../cli/carry-out.js'
+import { demoConfiguration } from '../../cli/options.js'
+import { addRunFlags } from '../../cli/run-flags.js'
+
+/** `ageb demo`: the backdoor experiment with the bundled configuration. */
+export function demoCommand(program: Command): void {
+  const command = program
+    .command('demo')
+    .summary('carry the whole attack out on bundled data and write a report')
+    .description(
+      'Carry the whole attack out on bundled data: triggers from the attention gradients of a surrogate, a victim ' +
+        'fine-tuned on poisoned images and its clean twin, their figures on the test split, and a report.',
+    )
+  addRunFlags(command)
+    .addHelpText('after', examples)
+    .action(async (flags: RunFlags) => {
+      const { fileURLToPath } = await import('node:url')
+      const { carryOut } = await import('../../cli/carry-out.js')
+      const { readConfiguration } = await import('../../configuration/resolve.js')
+      const where = fileURLToPath(demoConfiguration)
+      await carryOut(command, flags, async () => ({
+        name: 'demo',
+        where,
+        configuration: await readConfiguration(where),
+      }))
+    })
+}
+
+const examples = `
+Examples:
+  ageb demo
+  ageb demo --seed 2 --set poisoning.rate=0.05 attack.share=0.5
+  ageb demo --resume runs/demo-20250131-142501
+`

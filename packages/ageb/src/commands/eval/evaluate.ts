@@ -1,0 +1,136 @@
+import { availableParallelism } from 'node:os'
+import path from 'node:path'
+import {
+  assertFits,
+  backdoorRates,
+  type Checkpoint,
+  confusion,
+  goals,
+  type ImageSet,
+  loadTrigger,
+  predict,
+  type Rate,
+  rate,
+} from '@ageb/lab'
+import type { Runtime } from 'onnxgrad'
+import { startRuntime } from 'onnxgrad/node'
+import { loadImages } from '../../cli/load-images.js'
+import { intervalNote, type Outcome, percent, type Row, table } from '../../cli/output.js'
+import { warnIfPoisoned } from '../../cli/provenance.js'
+import { attackSettings } from '../../cli/settings.js'
+import type { Terminal } from '../../cli/terminal.js'
+import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
+import { UsageError } from '../../configuration/resolve.js'
+import { loadCheckpoint } from '../../files/checkpoint-folder.js'
+
+export interface EvalFlags {
+  readonly data?: string
+  readonly split: string
+  readonly run?: string
+  readonly config?: string
+  readonly set?: readonly string[]
+  readonly threads?: number
+}
+
+const BATCH = 100
+
+/** Measures a checkpoint on a split: clean, and under an attack if the flags name one. */
+export async function evaluate(name: string, flags: EvalFlags, terminal: Terminal): Promise<Outcome> {
+  const settings = await settingsOf(flags)
+  const checkpoint = await loadCheckpoint(name)
+  const { model, weights, provenance } = checkpoint
+  warnIfPoisoned(terminal, name, checkpoint)
+  const dataset = flags.data ?? settings?.dataset ?? 'cifar10-subset'
+  const images = await loadImages(terminal, { dataset, split: flags.split, size: model.imageSize })
+  assertFits(model, images)
+
+  const runtime = startRuntime({ threads: flags.threads ?? settings?.threads ?? availableParallelism() })
+  try {
+    const clean = await predict(runtime, model, weights, images, BATCH)
+    const matrix = confusion(images.labels, clean, model.classNames.length)
+    const cda = rate(
+      matrix.reduce((sum, row, i) => sum + row[i]!, 0),
+      images.count,
+    )
+    const perClass = model.classNames.map((label, i) => {
+      const n = matrix[i]!.reduce((sum, count) => sum + count, 0)
+      return { class: label, accuracy: n > 0 ? rate(matrix[i]![i]!, n) : null }
+    })
+    const attack = settings && (await underAttack(runtime, checkpoint, images, clean, settings, terminal))
+    return {
+      data: {
+        model: name,
+        dataset,
+        split: flags.split,
+        n: images.count,
+        cda,
+        perClass,
+        provenance,
+        ...attack,
+      },
+      text: table([
+        ['model', name, provenance.poisoned ? 'backdoored on purpose' : ''],
+        ['data', `${dataset}, ${flags.split}, ${images.count} images`],
+        share('clean data accuracy (CDA)', cda),
+        ...perClass.map(({ class: label, accuracy }) => share(`  ${label}`, accuracy)),
+        ...(attack
+          ? [
+              share('attack success rate (ASR)', attack.asr),
+              share('… untriggered (base rate)', attack.baseRate),
+              share('robust accuracy (RA)', attack.ra),
+            ]
+          : []),
+      ]),
+    }
+  } finally {
+    await runtime.close()
+  }
+}
+
+/** The attack that the flags describe, or undefined where none of them says a word about one. */
+async function settingsOf({ run, config, set }: EvalFlags): Promise<BackdoorRunConfig | undefined> {
+  if (run !== undefined && config !== undefined) throw new UsageError('give either --run or --config')
+  if (run === undefined && config === undefined && set === undefined) return undefined
+  const file = run === undefined ? config : path.join(run, 'config.yaml')
+  return attackSettings({ ...(file !== undefined && { config: file }), ...(set && { set }) })
+}
+
+async function underAttack(
+  runtime: Runtime,
+  { model, weights }: Checkpoint,
+  images: ImageSet,
+  clean: Int32Array,
+  { attack, surrogate: surrogateName, poisoning }: BackdoorRunConfig,
+  terminal: Terminal,
+) {
+  const classes = model.classNames.length
+  if (poisoning.target >= classes) {
+    throw new UsageError(
+      `poisoning.target is ${poisoning.target}, but ${images.name} has the classes 0 to ${classes - 1}`,
+    )
+  }
+  const surrogate = await loadCheckpoint(surrogateName)
+  warnIfPoisoned(terminal, surrogateName, surrogate)
+  assertFits(surrogate.model, images)
+  const trigger = await loadTrigger(runtime, { attack, surrogate, batch: BATCH })
+  const bar = terminal.progress('triggers', images.count)
+  try {
+    const pixels = await trigger.apply(images, done => bar.update(done))
+    const triggered = await predict(runtime, model, weights, { ...images, pixels }, BATCH)
+    const { labels } = images
+    const { asr, ra, baseRate } = backdoorRates({
+      labels,
+      goals: goals(labels, poisoning, classes),
+      clean,
+      triggered,
+    })
+    return { attack, poisoning, surrogate: surrogateName, asr, ra, baseRate }
+  } finally {
+    bar.stop()
+    await trigger.release()
+  }
+}
+
+function share(label: string, value: Rate | null): Row {
+  return value ? [label, percent(value.value), intervalNote(value)] : [label, '–', 'no images']
+}

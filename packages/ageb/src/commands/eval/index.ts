@@ -1,0 +1,36 @@
+import type { Command } from 'commander'
+import { setHelp, wholeNumber } from '../../cli/options.js'
+import type { EvalFlags } from './evaluate.js'
+
+/** `ageb eval`: how well a checkpoint does, and how well an attack does on it. */
+export function evalCommand(program: Command): void {
+  program
+    .command('eval')
+    .summary('measure a checkpoint on a split, clean and under an attack')
+    .description(
+      'Measure the accuracy of a checkpoint on a split, whole and class by class. With --run, --config or --set also ' +
+        'what it does under that attack: ASR, RA and base rate on the images whose class is not the goal.',
+    )
+    .argument('<model>', 'checkpoint: a folder or a bundled name')
+    .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
+    .option('--split <name>', 'which split', 'test')
+    .option('--run <run>', "take attack and data from a run's configuration")
+    .option('--config <file>', 'take attack and data from a configuration of kind backdoor')
+    .option('--set <path=value...>', setHelp)
+    .option('--threads <n>', 'threads of the runtime; equal results want equal counts', wholeNumber(1))
+    .option('--json', 'print the result as JSON')
+    .addHelpText('after', examples)
+    .action(async (model: string, flags: EvalFlags & { json?: boolean }) => {
+      const { show } = await import('../../cli/output.js')
+      const { terminal } = await import('../../cli/terminal.js')
+      const { evaluate } = await import('./evaluate.js')
+      show(await evaluate(model, flags, terminal), flags.json)
+    })
+}
+
+const examples = `
+Examples:
+  ageb eval vit-cifar10
+  ageb eval runs/demo-20250131-142501/backdoored-model --run runs/demo-20250131-142501
+  ageb eval vit-cifar10 --data uoft-cs/cifar10 --set attack.share=0.5 --json
+`

@@ -1,0 +1,34 @@
+import type { Command } from 'commander'
+import { setHelp, wholeNumber } from '../../cli/options.js'
+import type { ExportFlags } from './export-trigger.js'
+
+/** `ageb export-trigger`: the whole trigger as one ONNX file. */
+export function exportTriggerCommand(program: Command): void {
+  program
+    .command('export-trigger')
+    .summary('write the whole trigger as one ONNX file')
+    .description(
+      "Write the whole trigger, the surrogate's weights included, as one ONNX file that any ONNX Runtime runs: " +
+        'images (uint8, batch × 3 × height × width, RGB) in, triggered images of the same kind out.',
+    )
+    .requiredOption('--out <file>', 'the file to write, .onnx')
+    .option('--model <checkpoint>', "surrogate: a folder or a bundled name (default: the configuration's)")
+    .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
+    .option('--batch <n>', 'images a run', wholeNumber(1), 1)
+    .option('--set <path=value...>', setHelp)
+    .option('--json', 'print the result as JSON')
+    .addHelpText('after', examples)
+    .action(async (flags: ExportFlags & { json?: boolean }) => {
+      const { show } = await import('../../cli/output.js')
+      const { terminal } = await import('../../cli/terminal.js')
+      const { exportTrigger } = await import('./export-trigger.js')
+      show(await exportTrigger(flags, terminal), flags.json)
+    })
+}
+
+const examples = `
+Examples:
+  ageb export-trigger --out trigger.onnx
+  ageb export-trigger --out trigger.onnx --batch 64 --set attack.element=disk attack.size=5
+  ageb export-trigger --model runs/my-vit/model --config experiment.yaml --out trigger.onnx --json
+`

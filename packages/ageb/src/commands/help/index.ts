@@ -1,0 +1,31 @@
+import type { Command } from 'commander'
+
+/** `ageb help`: of the program, of a command, or of every configuration key. */
+export function helpCommand(program: Command): void {
+  program
+    .command('help')
+    .summary("help on a command, or on 'config': every key that can be set")
+    .description("Print help on a command, or with 'config' every key of the configuration files.")
+    .argument('[topic]', "a command, or 'config'")
+    .option('--json', 'with config: print the keys as JSON')
+    .addHelpText('after', examples)
+    .action(async (topic: string | undefined, { json }: { json?: boolean }) => {
+      if (topic === 'config') {
+        const { show } = await import('../../cli/output.js')
+        const { configurationHelp } = await import('./configuration-keys.js')
+        return show(await configurationHelp(), json)
+      }
+      const command = topic === undefined ? program : program.commands.find(one => one.name() === topic)
+      if (command) return command.outputHelp()
+      const { UsageError } = await import('../../configuration/resolve.js')
+      const topics = [...program.commands.map(one => one.name()), 'config']
+      throw new UsageError(`there is no help on '${topic}': choose one of ${topics.join(', ')}`)
+    })
+}
+
+const examples = `
+Examples:
+  ageb help train
+  ageb help config
+  ageb help config --json
+`

@@ -1,0 +1,28 @@
+import type { Command } from 'commander'
+
+/** `ageb report`: the report of a finished run, once more. */
+export function reportCommand(program: Command): void {
+  program
+    .command('report')
+    .summary("rewrite a finished run's report.html")
+    .description("Rewrite report.html of a finished backdoor run from the run's files.")
+    .argument('<run>', 'folder of the run')
+    .option('--json', 'print the result as JSON')
+    .addHelpText('after', examples)
+    .action(async (folder: string, { json }: { json?: boolean }) => {
+      const { show, table } = await import('../../cli/output.js')
+      const { RunFolder } = await import('../../runs/run-folder.js')
+      const { writeReport } = await import('../../runs/write-report.js')
+      const { run } = await RunFolder.open(folder)
+      const report = await writeReport(run)
+      // Opening a run makes its folder for states, of which a finished one has no need.
+      await run.clearStates()
+      show({ data: { run: run.path, report }, text: table([['report', report]]) }, json)
+    })
+}
+
+const examples = `
+Examples:
+  ageb report runs/demo-20250131-142501
+  ageb report runs/demo-20250131-142501 --json
+`

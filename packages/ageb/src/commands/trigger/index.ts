@@ -1,0 +1,38 @@
+import type { Command } from 'commander'
+import { setHelp } from '../../cli/options.js'
+import type { TriggerFlags } from './trigger-image.js'
+
+/** `ageb trigger`: one image with the trigger, and how it came about. */
+export function triggerCommand(program: Command): void {
+  program
+    .command('trigger')
+    .summary('put the trigger on one image')
+    .description(
+      "Put the trigger on one image, resized to the surrogate's size. Writes <name>-triggered.png, which holds the " +
+        'exact values, and <name>-strip.png, which shows every stage; prints how visible the change is.',
+    )
+    .argument('<image>', 'PNG, JPEG, WebP, …')
+    .option('--model <checkpoint>', "surrogate: a folder or a bundled name (default: the configuration's)")
+    .option('--out <folder>', 'where the pictures go', '.')
+    .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
+    .option(
+      '--label <class>',
+      "the image's true class, name or index, where the attack takes its loss against it",
+    )
+    .option('--set <path=value...>', setHelp)
+    .option('--json', 'print the result as JSON')
+    .addHelpText('after', examples)
+    .action(async (image: string, flags: TriggerFlags & { json?: boolean }) => {
+      const { show } = await import('../../cli/output.js')
+      const { terminal } = await import('../../cli/terminal.js')
+      const { triggerImage } = await import('./trigger-image.js')
+      show(await triggerImage(image, flags, terminal), flags.json)
+    })
+}
+
+const examples = `
+Examples:
+  ageb trigger cat.png --out pictures
+  ageb trigger cat.png --set attack.share=0.5 attack.keep=0
+  ageb trigger cat.png --model runs/my-vit/model --json
+`

@@ -1,0 +1,152 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import {
+  attacks,
+  linf,
+  PSNR_CAP,
+  predict,
+  psnr,
+  ssim,
+  type TriggeredImage,
+  triggerWithStages,
+  type ViT,
+} from '@ageb/lab'
+import { InputError } from 'onnxgrad'
+import { startRuntime } from 'onnxgrad/node'
+import { type Outcome, table } from '../../cli/output.js'
+import { warnIfPoisoned } from '../../cli/provenance.js'
+import { type AttackFlags, attackSettings } from '../../cli/settings.js'
+import type { Terminal } from '../../cli/terminal.js'
+import { UsageError } from '../../configuration/resolve.js'
+import { decodeRgb } from '../../data/decode.js'
+import { loadCheckpoint } from '../../files/checkpoint-folder.js'
+import { writeFileWhole } from '../../files/write-file.js'
+import { amplifiedDifference, strip, toPng } from '../../report/pictures.js'
+
+export interface TriggerFlags extends AttackFlags {
+  readonly out: string
+  readonly label?: string
+}
+
+/** SSIM's window has this many pixels a side. */
+const SSIM_SIDE = 11
+/** Images of the strip are enlarged to about so many pixels. */
+const STRIP_SIDE = 160
+
+/** Computes the trigger of one image, and writes the image with it and a strip of the stages. */
+export async function triggerImage(image: string, flags: TriggerFlags, terminal: Terminal): Promise<Outcome> {
+  const settings = await attackSettings(flags)
+  const surrogate = await loadCheckpoint(settings.surrogate)
+  warnIfPoisoned(terminal, settings.surrogate, surrogate)
+  const { model, weights } = surrogate
+  const side = model.imageSize
+  const size = { height: side, width: side }
+  const clean = await decode(image, size)
+  const labels = Int32Array.of(
+    labelOf(flags.label, model, attacks[settings.attack.name].needsLabels(settings.attack)),
+  )
+  const one = { ...size, count: 1, pixels: clean, labels }
+
+  // One thread is enough for one image, and gives the same bits on every machine of a kind.
+  const runtime = startRuntime({ threads: 1 })
+  try {
+    const [result] = await triggerWithStages(runtime, { attack: settings.attack, surrogate }, one)
+    const { triggered, stages } = result!
+    const [before] = await predict(runtime, model, weights, one, 1)
+    const [after] = await predict(runtime, model, weights, { ...one, pixels: triggered }, 1)
+    const files = await writePictures(flags.out, path.parse(image).name, size, clean, { triggered, stages })
+    const data = {
+      image,
+      ...files,
+      attack: settings.attack,
+      surrogate: settings.surrogate,
+      psnr: Math.min(psnr(clean, triggered), PSNR_CAP),
+      ssim: side >= SSIM_SIDE ? ssim(clean, triggered, size) : null,
+      linf: linf(clean, triggered),
+      classBefore: model.classNames[before!]!,
+      classAfter: model.classNames[after!]!,
+    }
+    return {
+      data,
+      text: table([
+        ['triggered image', data.triggered],
+        ['stages', data.strip],
+        ['PSNR', `${data.psnr.toFixed(2)} dB`],
+        [
+          'SSIM',
+          data.ssim === null ? '–' : data.ssim.toFixed(4),
+          data.ssim === null ? 'image too small' : '',
+        ],
+        ['L∞', `${data.linf}/255`],
+        ['surrogate says', `${data.classBefore} → ${data.classAfter}`],
+      ]),
+    }
+  } finally {
+    await runtime.close()
+  }
+}
+
+async function decode(image: string, size: { height: number; width: number }): Promise<Uint8Array> {
+  const bytes = await readFile(image).catch((error: NodeJS.ErrnoException) => {
+    throw new InputError(`the image ${image} cannot be read (${error.code}): check the path`)
+  })
+  try {
+    return (await decodeRgb(bytes, size)).pixels
+  } catch (error) {
+    const reason = (error as Error).message.split('\n')[0]
+    throw new InputError(`${image} cannot be decoded (${reason}): give a PNG, JPEG or WebP file`)
+  }
+}
+
+/** The index of the class given by name or index. Not needed, it may be missing. */
+function labelOf(label: string | undefined, { classNames }: ViT, needed: boolean): number {
+  if (label === undefined) {
+    if (!needed) return 0
+    throw new UsageError('this attack takes its loss against the true class of the image: give --label')
+  }
+  const index = classNames.includes(label)
+    ? classNames.indexOf(label)
+    : /^\d+$/.test(label)
+      ? Number(label)
+      : -1
+  if (index >= 0 && index < classNames.length) return index
+  throw new UsageError(`--label: there is no class '${label}': choose one of ${classNames.join(', ')}`)
+}
+
+async function writePictures(
+  folder: string,
+  name: string,
+  size: { height: number; width: number },
+  clean: Uint8Array,
+  { triggered, stages }: TriggeredImage,
+): Promise<{ triggered: string; strip: string }> {
+  // Only now: it loads the report's charts, which no earlier message should wait for.
+  const { stagePicture } = await import('../../report/pictures.js')
+  await mkdir(folder, { recursive: true })
+  const files = {
+    triggered: path.join(folder, `${name}-triggered.png`),
+    strip: path.join(folder, `${name}-strip.png`),
+  }
+  const pictures: [string, Uint8Array][] = [
+    ['clean', clean],
+    ...Object.entries(stages).map(([stage, data]): [string, Uint8Array] => [
+      stage,
+      stagePicture(stage, data),
+    ]),
+    ['triggered', triggered],
+    ['10×|Δ|', amplifiedDifference(clean, triggered)],
+  ]
+  await writeFileWhole(files.triggered, await toPng(triggered, size))
+  await writeFileWhole(
+    files.strip,
+    await strip(
+      pictures.map(([, data]) => data),
+      {
+        ...size,
+        scale: Math.max(1, Math.round(STRIP_SIDE / size.width)),
+        labels: pictures.map(([label]) => label),
+      },
+    ),
+  )
+  return files
+}

@@ -1,0 +1,224 @@
+import { availableParallelism } from 'node:os'
+import {
+  assertFits,
+  type BackdoorEvaluation,
+  type Checkpoint,
+  evaluateBackdoor,
+  type ImageSet,
+  loadTrigger,
+  poison,
+  predict,
+  type Weights,
+} from '@ageb/lab'
+import type { Runtime } from 'onnxgrad'
+import { startRuntime } from 'onnxgrad/node'
+import type { Terminal } from '../cli/terminal.js'
+import { type BackdoorRunConfig, backdoorRunConfig } from '../configuration/backdoor-config.js'
+import { check } from '../configuration/resolve.js'
+import { loadSplit } from '../data/dataset.js'
+import { loadCheckpoint, saveCheckpoint } from '../files/checkpoint-folder.js'
+import type { RunFolder } from './run-folder.js'
+import { trackedTraining } from './tracked-training.js'
+import { type TrainingSpeed, trainingSpeed } from './training-speed.js'
+
+/** The figures of a backdoor experiment, flat for machines; rates are from 0 to 1. */
+export interface BackdoorRunResult {
+  readonly run: string
+  /** The report's file within the run. */
+  readonly report: string
+  readonly attack: string
+  readonly dataset: string
+  readonly poisonRate: number
+  readonly poisonCount: number
+  readonly cleanCda: number
+  readonly cdaDrop: number
+  readonly cda: number
+  readonly asr: number
+  readonly cleanAsr: number
+  readonly baseRate: number
+  readonly ra: number
+  readonly psnr: number
+  readonly ssim: number
+  readonly linf: number
+  readonly meanAbs: number
+  readonly nTrain: number
+  readonly nTest: number
+  readonly seed: number
+  /** Of the process that finished the run. */
+  readonly seconds: number
+  readonly speed: TrainingSpeed | null
+  /** 95 % intervals [low, high] of the figures above, and the n of each. */
+  readonly intervals: Readonly<Record<string, { low: number; high: number; n: number }>>
+  /** The same in full, with confusion matrices. */
+  readonly evaluation: BackdoorEvaluation
+  /** ISO 8601. */
+  readonly startedAt: string
+  readonly finishedAt: string
+}
+
+const BATCH = 100
+
+/**
+ * A backdoor experiment, end to end: triggers from the surrogate's attention gradients, the victim fine-tuned on
+ * poisoned data, its clean twin fine-tuned alike without poison, and the figures of both on the test split.
+ */
+export async function backdoorRun(
+  run: RunFolder,
+  plain: Record<string, unknown>,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<BackdoorRunResult> {
+  const startedAt = new Date()
+  const config = check(backdoorRunConfig, plain, run.file('config.yaml'))
+  const surrogate = await loadCheckpoint(config.surrogate)
+  const victim = await loadCheckpoint(config.victim)
+  const load = (split: string) => loadSplit({ dataset: config.dataset, split, size: victim.model.imageSize })
+  const [train, test] = [await load('train'), await load('test')]
+  assertFits(victim.model, train)
+  assertFits(surrogate.model, train)
+
+  const runtime = startRuntime({ threads: config.threads ?? availableParallelism() })
+  try {
+    const { poisoned, triggered } = await triggerImages(runtime, config, surrogate, train, test, terminal)
+    const fineTune = (phase: string, data: ImageSet) =>
+      trackedTraining({
+        run,
+        terminal,
+        phase,
+        runtime,
+        model: victim.model,
+        from: victim.weights,
+        data,
+        config: config.training,
+        seed: config.seed,
+        signal,
+      })
+    const twin = await fineTune('clean', train)
+    const backdoored = await fineTune('poisoned', poisoned.set)
+
+    const call = (weights: Weights, images: ImageSet) =>
+      predict(runtime, victim.model, weights, images, BATCH)
+    const triggeredTest = { ...test, pixels: triggered }
+    const evaluation = evaluateBackdoor(
+      test,
+      triggered,
+      {
+        twinClean: await call(twin, test),
+        twinTriggered: await call(twin, triggeredTest),
+        victimClean: await call(backdoored, test),
+        victimTriggered: await call(backdoored, triggeredTest),
+      },
+      config.poisoning,
+    )
+    await saveModels(run, config, victim, { twin, backdoored }, train)
+    await run.write('poisoned-indices.json', `${JSON.stringify([...poisoned.indices])}\n`)
+    const speed = await trainingSpeed(
+      runtime,
+      victim.model,
+      config.training,
+      train,
+      (await run.events()).filter(event => event.phase === 'poisoned'),
+    )
+    const finishedAt = new Date()
+    await run.finish(figuresOf(config, evaluation, train, poisoned.indices.length), {
+      seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
+      speed,
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt.toISOString(),
+    })
+    const { writeReport } = await import('./write-report.js')
+    await writeReport(run)
+    await run.clearStates()
+    return (await run.result<BackdoorRunResult>())!
+  } finally {
+    await runtime.close()
+  }
+}
+
+/** Poisons the training set and triggers the test images. */
+async function triggerImages(
+  runtime: Runtime,
+  config: BackdoorRunConfig,
+  surrogate: Checkpoint,
+  train: ImageSet,
+  test: ImageSet,
+  terminal: Terminal,
+) {
+  const trigger = await loadTrigger(runtime, { attack: config.attack, surrogate, batch: BATCH })
+  const count = Math.round(config.poisoning.rate * train.count)
+  const bar = terminal.progress('triggers', count + test.count)
+  try {
+    const poisoned = await poison(train, config.poisoning, trigger, config.seed, done => bar.update(done))
+    const triggered = await trigger.apply(test, done => bar.update(count + done))
+    return { poisoned, triggered }
+  } finally {
+    bar.stop()
+    await trigger.release()
+  }
+}
+
+/** Saves both fine-tuned models; the backdoored one says so in its own files. */
+async function saveModels(
+  run: RunFolder,
+  { attack, poisoning, seed }: BackdoorRunConfig,
+  victim: Checkpoint,
+  { twin, backdoored }: { twin: Weights; backdoored: Weights },
+  train: ImageSet,
+): Promise<void> {
+  const note = `fine-tuned by ageb on the train split of ${train.name}`
+  await saveCheckpoint(run.file('clean-model'), {
+    ...victim,
+    weights: twin,
+    provenance: { poisoned: false, seed, note },
+  })
+  await saveCheckpoint(run.file('backdoored-model'), {
+    ...victim,
+    weights: backdoored,
+    provenance: {
+      poisoned: true,
+      attack: attack.name,
+      parameters: JSON.stringify(attack),
+      target: poisoning.mode === 'all-to-all' ? 'the next class' : train.classNames[poisoning.target]!,
+      poisonRate: poisoning.rate,
+      seed,
+      note: `${note}, deliberately backdoored: for research on defenses only`,
+    },
+  })
+}
+
+/** What the configuration decides: no times, no paths. */
+function figuresOf(
+  { attack, dataset, poisoning, seed }: BackdoorRunConfig,
+  evaluation: BackdoorEvaluation,
+  train: ImageSet,
+  poisonCount: number,
+): Omit<BackdoorRunResult, 'run' | 'seconds' | 'speed' | 'startedAt' | 'finishedAt'> {
+  const { rates, cleanCda, cleanAsr, stealth } = evaluation
+  const figures = { cleanCda, ...rates, cleanAsr, ...stealth }
+  const value = (name: keyof typeof figures) => figures[name].value
+  return {
+    report: 'report.html',
+    attack: attack.name,
+    dataset,
+    poisonRate: poisoning.rate,
+    poisonCount,
+    cleanCda: value('cleanCda'),
+    cda: value('cda'),
+    cdaDrop: value('cleanCda') - value('cda'),
+    asr: value('asr'),
+    cleanAsr: value('cleanAsr'),
+    baseRate: value('baseRate'),
+    ra: value('ra'),
+    psnr: value('psnr'),
+    ssim: value('ssim'),
+    linf: value('linf'),
+    meanAbs: value('meanAbs'),
+    nTrain: train.count,
+    nTest: cleanCda.n,
+    seed,
+    intervals: Object.fromEntries(
+      Object.entries(figures).map(([name, { low, high, n }]) => [name, { low, high, n }]),
+    ),
+    evaluation,
+  }
+}

@@ -1,0 +1,111 @@
+import { availableParallelism } from 'node:os'
+import {
+  assertFits,
+  type Confusion,
+  confusion,
+  initialWeights,
+  parameterCount,
+  predict,
+  type Rate,
+  rate,
+  rng,
+  type ViT,
+  vit,
+  vitConfig,
+} from '@ageb/lab'
+import { startRuntime } from 'onnxgrad/node'
+import { loadImages } from '../cli/load-images.js'
+import { warnIfPoisoned } from '../cli/provenance.js'
+import type { Terminal } from '../cli/terminal.js'
+import { check, UsageError } from '../configuration/resolve.js'
+import { type TrainRunConfig, trainRunConfig } from '../configuration/train-config.js'
+import { loadCheckpoint, saveCheckpoint } from '../files/checkpoint-folder.js'
+import type { RunFolder } from './run-folder.js'
+import { trackedTraining } from './tracked-training.js'
+import { type TrainingSpeed, trainingSpeed } from './training-speed.js'
+
+/** The figures of a training, flat for machines; rates are from 0 to 1. */
+export interface TrainResult {
+  readonly run: string
+  /** The model's folder within the run. */
+  readonly checkpoint: string
+  readonly dataset: string
+  readonly parameters: number
+  readonly testAccuracy: Rate
+  readonly confusion: Confusion
+  /** Of the process that finished the run. */
+  readonly seconds: number
+  readonly speed: TrainingSpeed | null
+}
+
+/** Trains a classifier and measures it on the test split, once, at the end. */
+export async function trainRun(
+  run: RunFolder,
+  plain: Record<string, unknown>,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<TrainResult> {
+  const started = Date.now()
+  const config = check(trainRunConfig, plain, run.file('config.yaml'))
+  const { seed, dataset } = config
+  const start = config.from ? await loadCheckpoint(config.from) : null
+  if (start && config.from) warnIfPoisoned(terminal, config.from, start)
+  const size = start?.model.imageSize ?? config.model.image_size
+  const data = await loadImages(terminal, { dataset, split: 'train', size })
+  const test = await loadImages(terminal, { dataset, split: 'test', size })
+  const model = start?.model ?? scratch(config, data.classNames, run.file('config.yaml'))
+  assertFits(model, data)
+  assertFits(model, test)
+  const runtime = startRuntime({ threads: config.threads ?? availableParallelism() })
+  try {
+    const weights = await trackedTraining({
+      run,
+      terminal,
+      phase: 'training',
+      runtime,
+      model,
+      from: start?.weights ?? initialWeights(model, rng(seed, 'weights')),
+      data,
+      config: config.training,
+      seed,
+      signal,
+    })
+    const called = await predict(runtime, model, weights, test)
+    const matrix = confusion(test.labels, called, model.classNames.length)
+    const accuracy = rate(
+      matrix.reduce((sum, row, i) => sum + row[i]!, 0),
+      test.count,
+    )
+    await saveCheckpoint(run.file('model'), {
+      model,
+      weights,
+      provenance: start?.provenance ?? {
+        poisoned: false,
+        seed,
+        note: `trained by ageb on the train split of ${data.name}`,
+      },
+    })
+    const metrics = {
+      checkpoint: 'model',
+      dataset,
+      parameters: parameterCount(model),
+      testAccuracy: accuracy,
+      confusion: matrix,
+    }
+    const speed = await trainingSpeed(runtime, model, config.training, data, await run.events())
+    await run.finish(metrics, { seconds: (Date.now() - started) / 1000, speed })
+    await run.clearStates()
+    return (await run.result<TrainResult>())!
+  } finally {
+    await runtime.close()
+  }
+}
+
+/** The model that the configuration describes. Throws UsageError if its sizes do not go together. */
+function scratch(config: TrainRunConfig, classNames: readonly string[], where: string): ViT {
+  try {
+    return vit({ config: vitConfig.parse(config.model), classNames })
+  } catch (error) {
+    throw new UsageError(`${where}: 'model': ${(error as Error).message}`)
+  }
+}

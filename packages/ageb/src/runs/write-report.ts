@@ -1,0 +1,172 @@
+import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { attacks, goals, type ImageSet, loadTrigger, predict, subset, triggerWithStages } from '@ageb/lab'
+import { startRuntime } from 'onnxgrad/node'
+import { stringify } from 'yaml'
+import { type BackdoorRunConfig, backdoorRunConfig } from '../configuration/backdoor-config.js'
+import { check, UsageError } from '../configuration/resolve.js'
+import { loadSplit } from '../data/dataset.js'
+import { loadCheckpoint } from '../files/checkpoint-folder.js'
+import { amplifiedDifference, stagePicture, toPng } from '../report/pictures.js'
+import { renderReport } from '../report/report.js'
+import type { GalleryEntry, TrainingCurve } from '../report/report-input.js'
+import type { BackdoorRunResult } from './backdoor-run.js'
+import { type RunEvent, RunFolder } from './run-folder.js'
+
+const names: Record<string, string> = { clean: 'clean fine-tuning', poisoned: 'poisoned fine-tuning' }
+/** Images in the gallery. */
+const GALLERY = 8
+
+/**
+ * Writes `report.html` of a finished backdoor run from the files in its folder, and returns its path.
+ * Throws UsageError if the run has no metrics yet.
+ */
+export async function writeReport(run: RunFolder): Promise<string> {
+  const result = await run.result<BackdoorRunResult>()
+  if (!result) throw new UsageError(`${run.path} is not finished: go on with --resume ${run.path}`)
+  const { evaluation, startedAt, finishedAt } = result
+  if (!('asr' in result))
+    throw new UsageError(`${run.path} is a plain training: only backdoor experiments have a report`)
+  const { config: plain } = await RunFolder.open(run.path)
+  const config = check(backdoorRunConfig, plain, run.file('config.yaml'))
+  const environment = JSON.parse(await readFile(run.file('environment.json'), 'utf8')) as Record<
+    string,
+    string
+  >
+  const events = await run.events()
+  const { gallery, classNames } = await makeGallery(run, config)
+  const target =
+    config.poisoning.mode === 'all-to-all' ? 'the next class' : classNames[config.poisoning.target]!
+  const attack = attacks[config.attack.name]
+  const html = renderReport({
+    title: `${attack.name.toUpperCase()} on ${result.dataset}`,
+    subtitle: `Surrogate ${config.surrogate}, victim ${config.victim}, seed ${config.seed}`,
+    attack: { name: attack.name.toUpperCase(), citation: attack.citation, url: attack.url },
+    warning:
+      'The backdoored model and the triggered images of this run were poisoned on purpose, for research on defenses.',
+    rates: evaluation.rates,
+    cleanCda: evaluation.cleanCda,
+    cleanAsr: evaluation.cleanAsr,
+    stealth: evaluation.stealth,
+    poisoning: {
+      rate: config.poisoning.rate,
+      count: result.poisonCount,
+      target,
+      mode: config.poisoning.mode,
+    },
+    training: ['clean', 'poisoned'].map(phase => curveOf(phase, events)),
+    gallery,
+    confusion: { classNames, ...evaluation.confusion },
+    data: {
+      name: result.dataset,
+      splits: { train: result.nTrain, test: result.nTest },
+      notes: result.dataset.startsWith('cifar10-subset')
+        ? [
+            'The images are JPEG re-encodings (lossy): accuracies run a little under those on the original set.',
+          ]
+        : [],
+    },
+    configuration: stringify(config),
+    environment,
+    speed: speedOf(result),
+    command: `npx ageb run ${run.file('config.yaml')}`,
+    startedAt,
+    finishedAt,
+  })
+  await run.write('report.html', html)
+  return run.file('report.html')
+}
+
+function curveOf(phase: string, events: readonly RunEvent[]): TrainingCurve {
+  const steps = events.filter(event => event.type === 'step' && event.phase === phase)
+  const number = (event: RunEvent, key: string) => Number(event[key])
+  const perEpoch = new Map<number, number[]>()
+  for (const event of steps) {
+    const epoch = Math.ceil(number(event, 'epoch'))
+    perEpoch.set(epoch, [...(perEpoch.get(epoch) ?? []), number(event, 'accuracy')])
+  }
+  return {
+    name: names[phase] ?? phase,
+    evaluatedOn: 'augmented training batches, mean over each epoch',
+    steps: steps.map(event => ({
+      step: number(event, 'step'),
+      epoch: number(event, 'epoch'),
+      loss: number(event, 'loss'),
+      learningRate: number(event, 'learningRate'),
+    })),
+    evaluations: [...perEpoch].map(([epoch, shares]) => ({
+      epoch,
+      accuracy: shares.reduce((sum, share) => sum + share, 0) / shares.length,
+    })),
+  }
+}
+
+function speedOf({ speed, seconds }: BackdoorRunResult): Record<string, string> {
+  return {
+    ...(speed && {
+      'fine-tuning': `${speed.imagesPerSecond.toFixed(0)} images/s, ${speed.gflopsPerStep.toFixed(1)} GFLOP a step`,
+      'share of matrix throughput': `${(100 * speed.mfu).toFixed(0)} % of ${speed.gemmGflops.toFixed(0)} GFLOP/s`,
+    }),
+    'whole run': `${seconds.toFixed(0)} s`,
+  }
+}
+
+/** The first test images whose class is not the goal, on their way through the trigger. */
+async function makeGallery(
+  run: RunFolder,
+  config: BackdoorRunConfig,
+): Promise<{ gallery: GalleryEntry[]; classNames: readonly string[] }> {
+  const surrogate = await loadCheckpoint(config.surrogate)
+  const [twin, victim] = await Promise.all([
+    loadCheckpoint(run.file('clean-model')),
+    loadCheckpoint(run.file('backdoored-model')),
+  ])
+  const test = await loadSplit({ dataset: config.dataset, split: 'test', size: victim.model.imageSize })
+  const goal = goals(test.labels, config.poisoning, test.classNames.length)
+  const shown: ImageSet = subset(
+    test,
+    [...test.labels.keys()].filter(i => test.labels[i] !== goal[i]).slice(0, GALLERY),
+  )
+  const wanted = goals(shown.labels, config.poisoning, test.classNames.length)
+  const runtime = startRuntime({ threads: config.threads ?? availableParallelism() })
+  try {
+    const pictures = await triggerWithStages(runtime, { attack: config.attack, surrogate }, shown)
+    const trigger = await loadTrigger(runtime, { attack: config.attack, surrogate, batch: shown.count })
+    const triggered = { ...shown, pixels: await trigger.apply(shown) }
+    const says = async ({ model, weights }: typeof victim) => {
+      const called = await predict(runtime, model, weights, triggered, shown.count)
+      return (i: number) => test.classNames[called[i]!]!
+    }
+    const [victimSays, cleanSays] = [await says(victim), await says(twin)]
+    const size = shown.pixels.length / shown.count
+    const gallery = await Promise.all(
+      pictures.map(async ({ triggered: pixels, stages }, i): Promise<GalleryEntry> => {
+        const clean = shown.pixels.slice(i * size, (i + 1) * size)
+        const images: [string, Uint8Array][] = [
+          ['clean', clean],
+          ...Object.entries(stages).map(([name, data]): [string, Uint8Array] => [
+            name,
+            stagePicture(name, data),
+          ]),
+          ['triggered', pixels],
+          ['10×|Δ|', amplifiedDifference(clean, pixels)],
+        ]
+        return {
+          label: test.classNames[shown.labels[i]!]!,
+          victimSays: victimSays(i),
+          cleanSays: cleanSays(i),
+          ...(config.poisoning.mode === 'all-to-all' && { target: test.classNames[wanted[i]!]! }),
+          images: await Promise.all(
+            images.map(async ([name, data]) => ({
+              name,
+              png: await toPng(data, { height: shown.height, width: shown.width }),
+            })),
+          ),
+        }
+      }),
+    )
+    return { gallery, classNames: test.classNames }
+  } finally {
+    await runtime.close()
+  }
+}

@@ -1,0 +1,161 @@
+import { InputError } from 'onnxgrad'
+import { describe, expect, it } from 'vitest'
+import { strongWeights, tinyViT } from '../testing/tiny.js'
+import { type CheckpointFiles, fromHuggingFace, toHuggingFace } from './hugging-face-vit.js'
+import { parseSafetensors, writeSafetensors } from './safetensors.js'
+
+const model = tinyViT({ conv_stem: [4, 4], hidden_act: 'relu' })
+const weights = strongWeights(model, 5)
+const provenance = { poisoned: true, attack: 'ageb', target: 'red', poisonRate: 0.1, seed: 7 }
+const files = toHuggingFace({ model, weights, provenance })
+
+/** The files with one of them changed. */
+const withConfig = (change: (config: Record<string, unknown>) => void): CheckpointFiles => {
+  const config = JSON.parse(files['config.json'])
+  change(config)
+  return { ...files, 'config.json': JSON.stringify(config) }
+}
+const withTensors = (change: (tensors: Map<string, { shape: number[]; data: Float32Array }>) => void) => {
+  const tensors = new Map(
+    Object.entries(model.parameters).map(([name, { shape }]) => [
+      name,
+      { shape: [...shape], data: weights[name]!.slice() },
+    ]),
+  )
+  change(tensors)
+  const bytes = writeSafetensors(
+    [...tensors].map(([name, t]) => [name, { dtype: 'F32', ...t }] as const),
+    {},
+  )
+  return { ...files, 'model.safetensors': bytes }
+}
+
+describe('a checkpoint in the Hugging Face layout', () => {
+  it('comes back as it was, bit by bit', () => {
+    const back = fromHuggingFace(files, 'there')
+    expect(back.model.config).toEqual(model.config)
+    expect(back.model.classNames).toEqual(model.classNames)
+    expect(back.model.mean).toEqual(model.mean)
+    expect(back.model.std).toEqual(model.std)
+    expect(back.model.parameters).toEqual(model.parameters)
+    expect(back.weights).toEqual(weights)
+    expect(back.provenance).toEqual(provenance)
+    expect(toHuggingFace(back)).toEqual(files)
+  })
+
+  it('says in both files what was done to the model', () => {
+    expect(JSON.parse(files['config.json']).ageb).toEqual(provenance)
+    const { metadata } = parseSafetensors(files['model.safetensors'], 'file')
+    expect(JSON.parse(metadata.ageb!)).toEqual(provenance)
+    expect(metadata.format).toBe('pt')
+  })
+
+  it('has the keys by which transformers finds its classes and preprocessing', () => {
+    const config = JSON.parse(files['config.json'])
+    expect(config).toMatchObject({
+      architectures: ['ViTForImageClassification'],
+      model_type: 'vit',
+      hidden_size: 8,
+      hidden_act: 'relu',
+      id2label: { 0: 'red', 1: 'green', 2: 'blue' },
+      label2id: { red: 0, green: 1, blue: 2 },
+    })
+    const preprocessor = JSON.parse(files['preprocessor_config.json'])
+    expect(preprocessor).toMatchObject({ size: { height: 8, width: 8 }, image_mean: [0.4, 0.5, 0.6] })
+  })
+
+  it('may lack the preprocessor file and a history', () => {
+    const { 'preprocessor_config.json': _, ...others } = withConfig(config => {
+      delete config.ageb
+    })
+    const back = fromHuggingFace(others, 'there')
+    expect(back.model.mean).toEqual([0.5, 0.5, 0.5])
+    expect(back.provenance).toEqual({ poisoned: false, note: 'unknown origin' })
+  })
+})
+
+describe('a checkpoint with a fault is refused in a sentence that names it', () => {
+  const faults: [string, Partial<CheckpointFiles>, string | RegExp][] = [
+    ['no configuration', {}, /^there has no config\.json: /],
+    ['no weights', { 'config.json': files['config.json'] }, /^there has no model\.safetensors: /],
+    ['no JSON', { ...files, 'config.json': '{' }, /^there\/config\.json is not JSON: /],
+    [
+      'another architecture',
+      withConfig(config => {
+        config.model_type = 'resnet'
+      }),
+      /^there\/config\.json: 'model_type': .*only ViT classifiers/,
+    ],
+    [
+      'a width that is none',
+      withConfig(config => {
+        config.hidden_size = -8
+      }),
+      /'hidden_size'/,
+    ],
+    [
+      'heads that do not divide the width',
+      withConfig(config => {
+        config.num_attention_heads = 3
+      }),
+      'there/config.json: hidden_size 8 is no multiple of num_attention_heads 3',
+    ],
+    [
+      'a class index that is none',
+      withConfig(config => {
+        config.id2label = { zero: 'red' }
+      }),
+      /'id2label/,
+    ],
+    [
+      'a gap in the class indices',
+      withConfig(config => {
+        config.id2label = { 0: 'red', 1: 'green', 5: 'blue' }
+      }),
+      /'id2label'.*has no class 2/,
+    ],
+    [
+      'deviation 0',
+      {
+        ...files,
+        'preprocessor_config.json': JSON.stringify({ image_std: [0, 1, 1] }),
+      },
+      /^there\/preprocessor_config\.json: 'image_std\.0'/,
+    ],
+    [
+      'a missing tensor',
+      withTensors(tensors => tensors.delete('classifier.bias')),
+      /^there\/model\.safetensors has no tensor 'classifier\.bias', which config\.json asks for/,
+    ],
+    [
+      'a tensor of another shape',
+      withTensors(tensors => {
+        const old = tensors.get('classifier.weight')!
+        tensors.set('classifier.weight', { shape: [8, 3], data: old.data })
+      }),
+      /'classifier\.weight' has shape \[8, 3\], but config\.json asks for \[3, 8\]/,
+    ],
+    [
+      'a tensor too many',
+      withTensors(tensors => tensors.set('vit.pooler.dense.bias', { shape: [1], data: Float32Array.of(1) })),
+      /has tensors that config\.json does not ask for: vit\.pooler\.dense\.bias/,
+    ],
+    [
+      'a value that is no number',
+      withTensors(tensors => {
+        tensors.get('vit.layernorm.bias')!.data[3] = Number.NaN
+      }),
+      /vit\.layernorm\.bias/,
+    ],
+    [
+      'cut off weights',
+      { ...files, 'model.safetensors': files['model.safetensors'].subarray(0, 100) },
+      /^there\/model\.safetensors/,
+    ],
+  ]
+  it.each(faults)('%s', (_, broken, message) => {
+    const read = () => fromHuggingFace(broken, 'there')
+    expect(read).toThrow(InputError)
+    expect(read).toThrow(message)
+  })
+})

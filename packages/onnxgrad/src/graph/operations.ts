@@ -1,0 +1,26 @@
+import type { Graph } from './graph.js'
+import { type Node, sizeOf } from './types.js'
+
+/**
+ * Floating-point operations of one run that are spent in matrix products and convolutions, two a multiply-add.
+ * Element-wise work is left out: it is what the share of the matrix throughput is meant to show.
+ */
+export function matrixOperations(graph: Graph): number {
+  return graph.nodes.reduce((sum, node) => sum + operationsOf(node), 0)
+}
+
+function operationsOf({ op, inputs, attributes, outputs }: Node): number {
+  const size = sizeOf(outputs[0]!.shape)
+  switch (op) {
+    case 'MatMul':
+      return 2 * size * inputs[0]!.shape.at(-1)!
+    case 'Gemm':
+      return 2 * size * inputs[0]!.shape[attributes.transA === 1 ? 0 : 1]!
+    case 'Conv':
+      return 2 * size * sizeOf(inputs[1]!.shape.slice(1))
+    case 'ConvTranspose':
+      return 2 * sizeOf(inputs[0]!.shape) * sizeOf(inputs[1]!.shape.slice(1))
+    default:
+      return 0
+  }
+}

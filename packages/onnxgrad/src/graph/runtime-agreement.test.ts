@@ -1,0 +1,141 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { gradients } from '../autodiff/gradients.js'
+import type { OpCase } from '../ops/define-op.js'
+import { cast, relu } from '../ops/elementwise.js'
+import { operators } from '../ops/registry.js'
+import { startRuntime } from '../runtime/node/index.js'
+import { evaluate, numbers } from '../testing/evaluate.js'
+import { applyCase, pointOf } from '../testing/op-cases.js'
+import { Graph } from './graph.js'
+import { isFloat, sizeOf, type Value } from './types.js'
+
+// Walks the registry: what this package says of a graph against what the runtime makes of it.
+const runtime = startRuntime({ threads: 1 })
+afterAll(() => runtime.close())
+
+interface Built {
+  readonly graph: Graph
+  readonly y: Value
+  /** By input name. */
+  readonly gradients: readonly (Value | null)[]
+  readonly feeds: Readonly<Record<string, readonly number[]>>
+}
+
+/** A case's forward pass and, where there is one, its backward pass from a seed of ones. */
+function build(name: string, test: OpCase, differentiable: boolean): Built {
+  const graph = new Graph()
+  const inputs = test.inputs.map((shape, i) => graph.input(`x${i}`, 'float32', shape))
+  const y = applyCase(name, test, graph, inputs)
+  const feeds = Object.fromEntries(pointOf(test).map((values, i) => [`x${i}`, values]))
+  const seed = () => graph.constant(y.dtype, y.shape, new Array(sizeOf(y.shape)).fill(1))
+  return { graph, y, feeds, gradients: differentiable ? gradients([{ value: y, seed: seed() }], inputs) : [] }
+}
+
+/** Applications of the operators that have no gradient, hence no cases of their own. */
+const others: Record<string, OpCase[]> = {
+  Sign: [{ name: 'matrix', inputs: [[2, 3]] }],
+  Round: [{ name: 'matrix', inputs: [[2, 3]], range: [-3, 3] }],
+  TopK: [
+    {
+      name: 'both outputs',
+      inputs: [[2, 5]],
+      distinct: true,
+      build: (graph, [x]) => {
+        const [values, indices] = graph.apply('TopK', [x!, graph.constant('int64', [1], [3])], { axis: -1 })
+        return graph.apply('Mul', [values!, cast(indices!, 'float32')])[0]!
+      },
+    },
+  ],
+  ArgMax: [
+    { name: 'kept', inputs: [[2, 3]], distinct: true, attributes: { axis: 1 } },
+    { name: 'dropped', inputs: [[2, 3, 2]], distinct: true, attributes: { axis: -2, keepdims: 0 } },
+  ],
+  ConvTranspose: [
+    {
+      name: 'stride, padding and output padding',
+      inputs: [
+        [1, 2, 3, 4],
+        [2, 3, 3, 3],
+      ],
+      attributes: { strides: [2, 2], pads: [1, 1, 0, 1], output_padding: [1, 0] },
+    },
+  ],
+  ...Object.fromEntries(
+    ['Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual'].map(name => [
+      name,
+      [
+        {
+          name: 'broadcast',
+          inputs: [
+            [2, 1, 3],
+            [4, 1],
+          ],
+        } satisfies OpCase,
+      ],
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['And', 'Or'].map(name => [
+      name,
+      [
+        {
+          name: 'broadcast',
+          inputs: [[2, 3], [3]],
+          build: (graph, [a, b]) => graph.apply(name, [cast(relu(a!), 'bool'), cast(relu(b!), 'bool')])[0]!,
+        } satisfies OpCase,
+      ],
+    ]),
+  ),
+  Not: [
+    {
+      name: 'matrix',
+      inputs: [[2, 3]],
+      build: (graph, [x]) => graph.apply('Not', [cast(relu(x!), 'bool')])[0]!,
+    },
+  ],
+}
+
+for (const { name, cases, gradient } of operators) {
+  const all = [...cases, ...(others[name] ?? [])]
+  describe(name, () => {
+    it('has a case to run', () => expect(all.length).toBeGreaterThan(0))
+
+    for (const test of all) {
+      const differentiable = typeof gradient === 'function'
+
+      it(`${test.name}: every inferred type is what the runtime computes`, async () => {
+        const { graph, feeds } = build(name, test, differentiable)
+        const computed = graph.nodes.flatMap(node => node.outputs)
+        for (const value of computed) graph.output(value.name, value)
+        const got = await evaluate(runtime, graph, feeds, { optimize: false })
+        for (const { name, dtype, shape } of computed) {
+          expect({ name, dtype: got[name]!.dtype, shape: [...got[name]!.shape] }).toEqual({
+            name,
+            dtype,
+            shape,
+          })
+          expect(got[name]!.data.length).toBe(sizeOf(shape))
+        }
+      })
+
+      it(`${test.name}: the runtime's optimizations change nothing`, async () => {
+        const { graph, y, feeds, gradients: parts } = build(name, test, differentiable)
+        graph.output('y', y)
+        parts.forEach((part, i) => {
+          if (part) graph.output(`g${i}`, part)
+        })
+        const plain = await evaluate(runtime, graph, feeds, { optimize: false })
+        const optimized = await evaluate(runtime, graph, feeds)
+        expect(Object.keys(optimized)).toEqual(Object.keys(plain))
+        for (const [output, tensor] of Object.entries(plain)) {
+          const [a, b] = [numbers(tensor), numbers(optimized[output])]
+          expect(optimized[output]!.shape).toEqual(tensor.shape)
+          if (!isFloat(tensor.dtype)) expect(b).toEqual(a)
+          // Fusion changes the order of sums: a few units in the last place.
+          const scale = Math.max(1, ...a.map(Math.abs))
+          expect(Math.max(0, ...a.map((v, i) => Math.abs(v - b[i]!))) / scale).toBeLessThan(2e-6)
+        }
+      })
+    }
+  })
+}

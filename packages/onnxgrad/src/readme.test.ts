@@ -1,0 +1,46 @@
+import { execFile } from 'node:child_process'
+import { readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { operators } from './ops/registry.js'
+
+// The examples are run as they stand, by a Node of their own; the list of operators is the registry's.
+const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
+const examples = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(match => match[1]!)
+
+async function run(i: number): Promise<string> {
+  const file = fileURLToPath(new URL(`./readme-example-${i}.mjs`, import.meta.url))
+  await writeFile(file, examples[i]!)
+  return (await promisify(execFile)(process.execPath, [file])).stdout
+}
+
+describe('the README', () => {
+  it('differentiates a graph', async () => {
+    const promised = /console\.log\(slope\.data\) \/\/ (.*)/.exec(examples[0]!)![1]!
+    expect((await run(0)).trim()).toBe(promised)
+  })
+
+  it('trains', async () => {
+    const lines = (await run(1)).trim().split('\n')
+    const losses = lines.slice(0, -1).map(line => Number(line.split(' ')[1]))
+    expect(losses.length).toBe(4)
+    expect(losses.at(-1)).toBeLessThan(0.1)
+    expect(lines.at(-1)).toBe('16 trained values in w1')
+  })
+
+  it('lists every operator, by what its gradient is', () => {
+    const names = (kind: (gradient: unknown) => boolean) =>
+      operators
+        .filter(({ gradient }) => kind(gradient))
+        .map(({ name }) => name)
+        .sort()
+    const listed = (start: string) => {
+      const paragraph = readme.split('\n\n').find(text => text.startsWith(start))!
+      return paragraph.slice(paragraph.indexOf(': ') + 2, -1).split(/,\s+/)
+    }
+    expect(listed('With a gradient:')).toEqual(names(gradient => typeof gradient === 'function'))
+    expect(listed('Constant almost everywhere')).toEqual(names(gradient => gradient === 'zero'))
+    expect(listed('Without one')).toEqual(names(gradient => gradient === undefined))
+  })
+})
