@@ -36,7 +36,10 @@ async function trainKind(): Promise<RunKind> {
       const result =
         (await finished<TrainResult>(run, terminal)) ?? (await trainRun(run, configuration, terminal, signal))
       await run.clearStates()
-      return { data: result, text: table(trainRows(result)) }
+      return {
+        data: { ...result, checkpoint: path.join(run.path, result.checkpoint) },
+        text: table(trainRows(result)),
+      }
     },
   }
 }
@@ -54,7 +57,10 @@ async function backdoorKind(): Promise<RunKind> {
       }
       const result = done ?? (await backdoorRun(run, configuration, terminal, signal))
       await run.clearStates()
-      return { data: result, text: table(backdoorRows(result)) }
+      return {
+        data: { ...result, report: path.join(run.path, result.report) },
+        text: table(backdoorRows(result)),
+      }
     },
   }
 }

@@ -10,7 +10,7 @@ import {
   predict,
   type Weights,
 } from '@ageb/lab'
-import type { Runtime } from 'onnxgrad'
+import { InputError, type Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { Terminal } from '../cli/terminal.js'
 import { type BackdoorRunConfig, backdoorRunConfig } from '../configuration/backdoor-config.js'
@@ -57,6 +57,8 @@ export interface BackdoorRunResult {
 }
 
 const BATCH = 100
+/** Side of SSIM's window, pixels. */
+const SSIM_WINDOW = 11
 
 /**
  * A backdoor experiment, end to end: triggers from the surrogate's attention gradients, the victim fine-tuned on
@@ -76,6 +78,11 @@ export async function backdoorRun(
   const [train, test] = [await load('train'), await load('test')]
   assertFits(victim.model, train)
   assertFits(surrogate.model, train)
+  if (Math.min(test.height, test.width) < SSIM_WINDOW) {
+    throw new InputError(
+      `${test.name} has ${test.width}×${test.height} images, but SSIM needs ${SSIM_WINDOW} pixels a side`,
+    )
+  }
 
   const runtime = startRuntime({ threads: config.threads ?? availableParallelism() })
   try {

@@ -40,7 +40,9 @@ export function attentionGradient(
   const last = attention.at(-1)
   if (!last) throw new RangeError('the surrogate has no attention')
   const loss = crossEntropy(logits, labels ?? argMax(logits, 1))
-  const pull = gradients([{ value: loss }], [last])[0]!
+  // The loss is a mean over the batch; N times it gives every image the gradient that it has alone.
+  const seed = graph.constant('float32', [], [batch])
+  const pull = gradients([{ value: loss, seed }], [last])[0]!
   if (at === 'pixel') {
     const carried = gradients([{ value: last, seed: pull }], [pixels])[0]!
     return reduceSum(abs(carried), [1], { keep: true })
