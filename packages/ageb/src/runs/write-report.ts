@@ -10,7 +10,7 @@ import { loadCheckpoint } from '../files/checkpoint-folder.js'
 import { amplifiedDifference, stagePicture, toPng } from '../report/pictures.js'
 import { renderReport } from '../report/report.js'
 import type { GalleryEntry, TrainingCurve } from '../report/report-input.js'
-import type { BackdoorRunResult } from './backdoor-run.js'
+import type { BackdoorRunResult } from './backdoor-run-result.js'
 import { type RunEvent, RunFolder } from './run-folder.js'
 
 const names: Record<string, string> = { clean: 'clean fine-tuning', poisoned: 'poisoned fine-tuning' }

@@ -2,13 +2,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { scratch } from '../../cli/test-kit.js'
+import type { BackdoorRunResult } from '../../runs/backdoor-run-result.js'
 
 // The main job in miniature: bundled photographs, bundled model, every stage, a few steps of fine-tuning.
 const here = scratch('demo')
 afterAll(() => here.remove())
 
 describe('ageb demo in miniature', () => {
-  let result: Record<string, never>
+  let result: BackdoorRunResult
 
   beforeAll(async () => {
     const short = ['training.epochs=0.04', 'poisoning.rate=0.02'].flatMap(setting => ['--set', setting])
