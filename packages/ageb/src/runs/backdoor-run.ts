@@ -12,10 +12,11 @@ import {
 } from '@ageb/lab'
 import { InputError, type Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
+import { loadImages } from '../cli/load-images.js'
+import { warnIfPoisoned } from '../cli/provenance.js'
 import type { Terminal } from '../cli/terminal.js'
 import { type BackdoorRunConfig, backdoorRunConfig } from '../configuration/backdoor-config.js'
 import { check } from '../configuration/resolve.js'
-import { loadSplit } from '../data/dataset.js'
 import { loadCheckpoint, saveCheckpoint } from '../files/checkpoint-folder.js'
 import type { BackdoorRunResult } from './backdoor-run-result.js'
 import type { RunFolder } from './run-folder.js'
@@ -40,7 +41,10 @@ export async function backdoorRun(
   const config = check(backdoorRunConfig, plain, run.file('config.yaml'))
   const surrogate = await loadCheckpoint(config.surrogate)
   const victim = await loadCheckpoint(config.victim)
-  const load = (split: string) => loadSplit({ dataset: config.dataset, split, size: victim.model.imageSize })
+  warnIfPoisoned(terminal, config.surrogate, surrogate)
+  warnIfPoisoned(terminal, config.victim, victim)
+  const load = (split: string) =>
+    loadImages(terminal, { dataset: config.dataset, split, size: victim.model.imageSize })
   const [train, test] = [await load('train'), await load('test')]
   assertFits(victim.model, train)
   assertFits(surrogate.model, train)

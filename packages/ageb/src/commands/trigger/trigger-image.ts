@@ -21,7 +21,7 @@ import { UsageError } from '../../configuration/resolve.js'
 import { decodeRgb } from '../../data/decode.js'
 import { loadCheckpoint } from '../../files/checkpoint-folder.js'
 import { writeFileWhole } from '../../files/write-file.js'
-import { amplifiedDifference, strip, toPng } from '../../report/pictures.js'
+import { amplifiedDifference, stagePicture, strip, toPng } from '../../report/pictures.js'
 
 export interface TriggerFlags extends AttackFlags {
   readonly out: string
@@ -120,8 +120,6 @@ async function writePictures(
   clean: Uint8Array,
   { triggered, stages }: TriggeredImage,
 ): Promise<{ triggered: string; strip: string }> {
-  // Only now: it loads the report's charts, which no earlier message should wait for.
-  const { stagePicture } = await import('../../report/pictures.js')
   await mkdir(folder, { recursive: true })
   const files = {
     triggered: path.join(folder, `${name}-triggered.png`),
