@@ -22,6 +22,7 @@ import { type TrainRunConfig, trainRunConfig } from '../configuration/train-conf
 import { loadCheckpoint, saveCheckpoint } from '../files/checkpoint-folder.js'
 import type { RunFolder } from './run-folder.js'
 import { trackedTraining } from './tracked-training.js'
+import { curveOf } from './training-curve.js'
 import { type TrainingSpeed, trainingSpeed } from './training-speed.js'
 
 /** The figures of a training, flat for machines; rates are from 0 to 1. */
@@ -92,7 +93,12 @@ export async function trainRun(
       testAccuracy: accuracy,
       confusion: matrix,
     }
-    const speed = await trainingSpeed(runtime, model, config.training, data, await run.events())
+    const events = await run.events()
+    const { accuracyChart, lossChart } = await import('../report/charts.js')
+    const curve = curveOf('training', 'training', events)
+    await run.write('loss.svg', lossChart([curve]))
+    await run.write('accuracy.svg', accuracyChart([curve]))
+    const speed = await trainingSpeed(runtime, model, config.training, data, events)
     await run.finish(metrics, { seconds: (Date.now() - started) / 1000, speed })
     await run.clearStates()
     return (await run.result<TrainResult>())!

@@ -9,11 +9,11 @@ import { loadSplit } from '../data/dataset.js'
 import { loadCheckpoint } from '../files/checkpoint-folder.js'
 import { amplifiedDifference, stagePicture, toPng } from '../report/pictures.js'
 import { renderReport } from '../report/report.js'
-import type { GalleryEntry, TrainingCurve } from '../report/report-input.js'
+import type { GalleryEntry } from '../report/report-input.js'
 import type { BackdoorRunResult } from './backdoor-run-result.js'
-import { type RunEvent, RunFolder } from './run-folder.js'
+import { RunFolder } from './run-folder.js'
+import { curveOf } from './training-curve.js'
 
-const names: Record<string, string> = { clean: 'clean fine-tuning', poisoned: 'poisoned fine-tuning' }
 /** Images in the gallery. */
 const GALLERY = 8
 
@@ -54,7 +54,10 @@ export async function writeReport(run: RunFolder): Promise<string> {
       target,
       mode: config.poisoning.mode,
     },
-    training: ['clean', 'poisoned'].map(phase => curveOf(phase, events)),
+    training: [
+      curveOf('clean', 'clean fine-tuning', events),
+      curveOf('poisoned', 'poisoned fine-tuning', events),
+    ],
     gallery,
     confusion: { classNames, ...evaluation.confusion },
     data: {
@@ -75,30 +78,6 @@ export async function writeReport(run: RunFolder): Promise<string> {
   })
   await run.write('report.html', html)
   return run.file('report.html')
-}
-
-function curveOf(phase: string, events: readonly RunEvent[]): TrainingCurve {
-  const steps = events.filter(event => event.type === 'step' && event.phase === phase)
-  const number = (event: RunEvent, key: string) => Number(event[key])
-  const perEpoch = new Map<number, number[]>()
-  for (const event of steps) {
-    const epoch = Math.ceil(number(event, 'epoch'))
-    perEpoch.set(epoch, [...(perEpoch.get(epoch) ?? []), number(event, 'accuracy')])
-  }
-  return {
-    name: names[phase] ?? phase,
-    evaluatedOn: 'augmented training batches, mean over each epoch',
-    steps: steps.map(event => ({
-      step: number(event, 'step'),
-      epoch: number(event, 'epoch'),
-      loss: number(event, 'loss'),
-      learningRate: number(event, 'learningRate'),
-    })),
-    evaluations: [...perEpoch].map(([epoch, shares]) => ({
-      epoch,
-      accuracy: shares.reduce((sum, share) => sum + share, 0) / shares.length,
-    })),
-  }
 }
 
 function speedOf({ speed, seconds }: BackdoorRunResult): Record<string, string> {
