@@ -17,5 +17,18 @@ export const backdoorRunConfig = z.strictObject({
   attack: attackConfig.prefault({ name: 'ageb' }),
   poisoning: poisoningConfig.prefault({}),
   training: trainingConfig.prefault({}),
+  heldOut: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      'training images to part off and evaluate on in place of the test split, to choose parameters with',
+    ),
+  cleanTwin: z
+    .string()
+    .optional()
+    .describe(
+      "an earlier run's clean-model of the same victim, data, training and seed, to save its fine-tuning",
+    ),
 })
 export type BackdoorRunConfig = z.infer<typeof backdoorRunConfig>

@@ -23,6 +23,8 @@ export interface BackdoorRunResult {
   readonly meanAbs: number
   readonly nTrain: number
   readonly nTest: number
+  /** `test split` or `held-out training images`. */
+  readonly evaluatedOn: string
   readonly seed: number
   /** Of the process that finished the run. */
   readonly seconds: number

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import {
   assertFits,
@@ -16,10 +17,11 @@ import { loadImages } from '../cli/load-images.js'
 import { warnIfPoisoned } from '../cli/provenance.js'
 import type { Terminal } from '../cli/terminal.js'
 import { type BackdoorRunConfig, backdoorRunConfig } from '../configuration/backdoor-config.js'
-import { check } from '../configuration/resolve.js'
+import { check, UsageError } from '../configuration/resolve.js'
 import { loadCheckpoint, saveCheckpoint } from '../files/checkpoint-folder.js'
 import type { BackdoorRunResult } from './backdoor-run-result.js'
 import type { RunFolder } from './run-folder.js'
+import { splitsOf } from './splits.js'
 import { trackedTraining } from './tracked-training.js'
 import { trainingSpeed } from './training-speed.js'
 
@@ -45,7 +47,7 @@ export async function backdoorRun(
   warnIfPoisoned(terminal, config.victim, victim)
   const load = (split: string) =>
     loadImages(terminal, { dataset: config.dataset, split, size: victim.model.imageSize })
-  const [train, test] = [await load('train'), await load('test')]
+  const { train, test } = await splitsOf(config, load)
   assertFits(victim.model, train)
   assertFits(surrogate.model, train)
   if (Math.min(test.height, test.width) < SSIM_WINDOW) {
@@ -70,7 +72,8 @@ export async function backdoorRun(
         seed: config.seed,
         signal,
       })
-    const twin = await fineTune('clean', train)
+    const recipe = recipeOf(config, victim, train)
+    const twin = (await knownTwin(config, recipe)) ?? (await fineTune('clean', train))
     const backdoored = await fineTune('poisoned', poisoned.set)
 
     const call = (weights: Weights, images: ImageSet) =>
@@ -87,7 +90,7 @@ export async function backdoorRun(
       },
       config.poisoning,
     )
-    await saveModels(run, config, victim, { twin, backdoored }, train)
+    await saveModels(run, config, victim, { twin, backdoored }, train, recipe)
     await run.write('poisoned-indices.json', `${JSON.stringify([...poisoned.indices])}\n`)
     const speed = await trainingSpeed(
       runtime,
@@ -110,6 +113,27 @@ export async function backdoorRun(
   } finally {
     await runtime.close()
   }
+}
+
+/** Digest of all that decides the clean twin's weights. */
+function recipeOf(
+  { training, seed, threads }: BackdoorRunConfig,
+  victim: Checkpoint,
+  train: ImageSet,
+): string {
+  const digest = createHash('sha256').update(JSON.stringify({ training, seed, threads }))
+  for (const name of Object.keys(victim.model.parameters)) digest.update(victim.weights[name]!)
+  return digest.update(train.pixels).update(train.labels).digest('hex')
+}
+
+/** The weights of the clean twin that the configuration names. Throws UsageError if it was made otherwise. */
+async function knownTwin({ cleanTwin }: BackdoorRunConfig, recipe: string): Promise<Weights | null> {
+  if (cleanTwin === undefined) return null
+  const { weights, provenance } = await loadCheckpoint(cleanTwin)
+  if (provenance.recipe === recipe) return weights
+  throw new UsageError(
+    `cleanTwin: ${cleanTwin} was not fine-tuned from this victim with this data, training, seed and thread count: leave it out`,
+  )
 }
 
 /** Poisons the training set and triggers the test images. */
@@ -141,12 +165,13 @@ async function saveModels(
   victim: Checkpoint,
   { twin, backdoored }: { twin: Weights; backdoored: Weights },
   train: ImageSet,
+  recipe: string,
 ): Promise<void> {
   const note = `fine-tuned by ageb on the train split of ${train.name}`
   await saveCheckpoint(run.file('clean-model'), {
     ...victim,
     weights: twin,
-    provenance: { poisoned: false, seed, note },
+    provenance: { poisoned: false, seed, recipe, note },
   })
   await saveCheckpoint(run.file('backdoored-model'), {
     ...victim,
@@ -165,11 +190,12 @@ async function saveModels(
 
 /** What the configuration decides: no times, no paths. */
 function figuresOf(
-  { attack, dataset, poisoning, seed }: BackdoorRunConfig,
+  config: BackdoorRunConfig,
   evaluation: BackdoorEvaluation,
   train: ImageSet,
   poisonCount: number,
 ): Omit<BackdoorRunResult, 'run' | 'seconds' | 'speed' | 'startedAt' | 'finishedAt'> {
+  const { attack, dataset, poisoning, seed } = config
   const { rates, cleanCda, cleanAsr, stealth } = evaluation
   const figures = { cleanCda, ...rates, cleanAsr, ...stealth }
   const value = (name: keyof typeof figures) => figures[name].value
@@ -192,6 +218,7 @@ function figuresOf(
     meanAbs: value('meanAbs'),
     nTrain: train.count,
     nTest: cleanCda.n,
+    evaluatedOn: config.heldOut > 0 ? 'held-out training images' : 'test split',
     seed,
     intervals: Object.fromEntries(
       Object.entries(figures).map(([name, { low, high, n }]) => [name, { low, high, n }]),

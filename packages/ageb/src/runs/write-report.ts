@@ -12,6 +12,7 @@ import { renderReport } from '../report/report.js'
 import type { GalleryEntry } from '../report/report-input.js'
 import type { BackdoorRunResult } from './backdoor-run-result.js'
 import { RunFolder } from './run-folder.js'
+import { splitsOf } from './splits.js'
 import { curveOf } from './training-curve.js'
 
 /** Images in the gallery. */
@@ -62,7 +63,7 @@ export async function writeReport(run: RunFolder): Promise<string> {
     confusion: { classNames, ...evaluation.confusion },
     data: {
       name: result.dataset,
-      splits: { train: result.nTrain, test: result.nTest },
+      splits: { train: result.nTrain, [result.evaluatedOn]: result.nTest },
       notes: result.dataset.startsWith('cifar10-subset')
         ? [
             'The images are JPEG re-encodings (lossy): accuracies run a little under those on the original set.',
@@ -100,7 +101,9 @@ async function makeGallery(
     loadCheckpoint(run.file('clean-model')),
     loadCheckpoint(run.file('backdoored-model')),
   ])
-  const test = await loadSplit({ dataset: config.dataset, split: 'test', size: victim.model.imageSize })
+  const { test } = await splitsOf(config, split =>
+    loadSplit({ dataset: config.dataset, split, size: victim.model.imageSize }),
+  )
   const goal = goals(test.labels, config.poisoning, test.classNames.length)
   const shown: ImageSet = subset(
     test,

@@ -12,6 +12,8 @@ export const provenance = z.object({
   target: z.string().optional(),
   poisonRate: z.number().optional(),
   seed: z.number().optional(),
+  /** Digest of all that decided the weights; equal recipes give equal weights. */
+  recipe: z.string().optional(),
   note: z.string().optional(),
 })
 export type Provenance = z.infer<typeof provenance>
