@@ -70,7 +70,7 @@ describe('ageb trigger', () => {
   })
 
   it('wants the true class where the attack does, and warns of a poisoned surrogate', async () => {
-    const args = ['trigger', 'image.png', ...settings, 'attack.label="true"']
+    const args = ['trigger', 'image.png', ...settings, 'attack.label=true-label']
     const [without, unknown, known] = [
       await here.ageb(args),
       await here.ageb([...args, '--label', 'z']),
