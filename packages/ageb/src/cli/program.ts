@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { demoCommand } from '../commands/demo/index.js'
 import { evalCommand } from '../commands/eval/index.js'
@@ -8,6 +7,7 @@ import { reportCommand } from '../commands/report/index.js'
 import { runCommand } from '../commands/run/index.js'
 import { trainCommand } from '../commands/train/index.js'
 import { triggerCommand } from '../commands/trigger/index.js'
+import { version } from '../files/version.js'
 
 /** Every command, in the order of the help. A new one is a folder in commands/ and a line here. */
 const commands = [
@@ -39,11 +39,6 @@ export function makeProgram(): Command {
     .configureHelp({ helpWidth: Math.min(110, process.stdout.columns ?? 110) })
   for (const define of commands) define(program)
   return program.addHelpText('after', notes)
-}
-
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }
 
 const notes = `

@@ -9,6 +9,7 @@ import {
   loadTrigger,
   poison,
   predict,
+  SSIM_WINDOW,
   type Weights,
 } from '@ageb/lab'
 import { InputError, type Runtime } from 'onnxgrad'
@@ -26,8 +27,6 @@ import { trackedTraining } from './tracked-training.js'
 import { trainingSpeed } from './training-speed.js'
 
 const BATCH = 100
-/** Side of SSIM's window, pixels. */
-const SSIM_WINDOW = 11
 
 /**
  * A backdoor experiment, end to end: triggers from the surrogate's attention gradients, the victim fine-tuned on

@@ -3,8 +3,10 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { parseSafetensors, type TrainingState, type WritableTensor, writeSafetensors } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
+import { runtimeVersion } from 'onnxgrad/node'
 import { parse, stringify } from 'yaml'
 import { UsageError } from '../configuration/resolve.js'
+import { version } from '../files/version.js'
 import { writeFileWhole } from '../files/write-file.js'
 
 /** One line of a run's event log. */
@@ -141,7 +143,8 @@ export class RunFolder {
 function environment(): Record<string, string> {
   const cores = availableParallelism()
   return {
-    ageb: '0.1.0',
+    ageb: version(),
+    onnxruntime: runtimeVersion ?? 'unknown',
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
     processor: `${cores} cores, ${cpus()[0]?.model.trim() ?? 'unknown'}`,

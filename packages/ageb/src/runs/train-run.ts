@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import {
+  accuracy,
   assertFits,
   type Confusion,
   confusion,
@@ -7,7 +8,6 @@ import {
   parameterCount,
   predict,
   type Rate,
-  rate,
   rng,
   type ViT,
   vit,
@@ -73,10 +73,6 @@ export async function trainRun(
     })
     const called = await predict(runtime, model, weights, test)
     const matrix = confusion(test.labels, called, model.classNames.length)
-    const accuracy = rate(
-      matrix.reduce((sum, row, i) => sum + row[i]!, 0),
-      test.count,
-    )
     await saveCheckpoint(run.file('model'), {
       model,
       weights,
@@ -90,7 +86,7 @@ export async function trainRun(
       checkpoint: 'model',
       dataset,
       parameters: parameterCount(model),
-      testAccuracy: accuracy,
+      testAccuracy: accuracy(test.labels, called),
       confusion: matrix,
     }
     const events = await run.events()

@@ -1,10 +1,20 @@
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { attacks, goals, type ImageSet, loadTrigger, predict, subset, triggerWithStages } from '@ageb/lab'
+import {
+  attacks,
+  goals,
+  type ImageSet,
+  imageAt,
+  imageSize,
+  predict,
+  subset,
+  triggerWithStages,
+} from '@ageb/lab'
 import { startRuntime } from 'onnxgrad/node'
 import { stringify } from 'yaml'
 import { type BackdoorRunConfig, backdoorRunConfig } from '../configuration/backdoor-config.js'
 import { check, UsageError } from '../configuration/resolve.js'
+import { bundledDatasets } from '../data/bundled/registry.js'
 import { loadSplit } from '../data/dataset.js'
 import { loadCheckpoint } from '../files/checkpoint-folder.js'
 import { amplifiedDifference, stagePicture, toPng } from '../report/pictures.js'
@@ -64,11 +74,7 @@ export async function writeReport(run: RunFolder): Promise<string> {
     data: {
       name: result.dataset,
       splits: { train: result.nTrain, [result.evaluatedOn]: result.nTest },
-      notes: result.dataset.startsWith('cifar10-subset')
-        ? [
-            'The images are JPEG re-encodings (lossy): accuracies run a little under those on the original set.',
-          ]
-        : [],
+      notes: bundledDatasets.flatMap(({ name, summary }) => (name === config.dataset ? [summary] : [])),
     },
     configuration: stringify(config),
     environment,
@@ -113,17 +119,17 @@ async function makeGallery(
   const runtime = startRuntime({ threads: config.threads ?? availableParallelism() })
   try {
     const pictures = await triggerWithStages(runtime, { attack: config.attack, surrogate }, shown)
-    const trigger = await loadTrigger(runtime, { attack: config.attack, surrogate, batch: shown.count })
-    const triggered = { ...shown, pixels: await trigger.apply(shown) }
+    const size = imageSize(shown)
+    const triggered = { ...shown, pixels: new Uint8Array(shown.pixels.length) }
+    for (const [i, picture] of pictures.entries()) triggered.pixels.set(picture.triggered, i * size)
     const says = async ({ model, weights }: typeof victim) => {
       const called = await predict(runtime, model, weights, triggered, shown.count)
       return (i: number) => test.classNames[called[i]!]!
     }
     const [victimSays, cleanSays] = [await says(victim), await says(twin)]
-    const size = shown.pixels.length / shown.count
     const gallery = await Promise.all(
       pictures.map(async ({ triggered: pixels, stages }, i): Promise<GalleryEntry> => {
-        const clean = shown.pixels.slice(i * size, (i + 1) * size)
+        const clean = imageAt(shown, i)
         const images: [string, Uint8Array][] = [
           ['clean', clean],
           ...Object.entries(stages).map(([name, data]): [string, Uint8Array] => [

@@ -2,7 +2,7 @@ import { InputError } from 'onnxgrad'
 import { goals, type PoisoningConfig, poisonedIndices, subset, withPoison } from '../attacks/poisoning.js'
 import type { Trigger } from '../attacks/trigger.js'
 import type { ImageSet } from '../image/image-set.js'
-import { backdoorRates, confusion, rate } from '../metrics/rates.js'
+import { accuracy, backdoorRates, confusion } from '../metrics/rates.js'
 import { stealth } from '../metrics/stealth.js'
 import type { BackdoorRates, Confusion, Rate, Stealth } from './backdoor-result.js'
 
@@ -69,7 +69,6 @@ export function evaluateBackdoor(
   const { labels } = test
   const goal = goals(labels, config, classes)
   const matrix = (predictions: Int32Array) => confusion(labels, predictions, classes)
-  const right = called.twinClean.reduce((n, label, i) => n + (label === labels[i] ? 1 : 0), 0)
   return {
     rates: backdoorRates({
       labels,
@@ -77,7 +76,7 @@ export function evaluateBackdoor(
       clean: called.victimClean,
       triggered: called.victimTriggered,
     }),
-    cleanCda: rate(right, test.count),
+    cleanCda: accuracy(labels, called.twinClean),
     cleanAsr: backdoorRates({ labels, goals: goal, clean: called.twinClean, triggered: called.twinTriggered })
       .asr,
     stealth: stealth(test.pixels, triggered, test),

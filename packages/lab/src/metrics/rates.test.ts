@@ -1,5 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import { backdoorRates, confusion, mean, rate } from './rates.js'
+import { accuracy, backdoorRates, confusion, mean, rate } from './rates.js'
+
+describe('accuracy', () => {
+  it('is the share called by their true class', () => {
+    expect(accuracy(Int32Array.of(0, 1, 2, 2), Int32Array.of(0, 2, 2, 2))).toMatchObject({
+      successes: 3,
+      n: 4,
+      value: 0.75,
+    })
+  })
+
+  it('refuses lists that do not go together, and empty ones', () => {
+    expect(() => accuracy(Int32Array.of(0), Int32Array.of(0, 1))).toThrow(RangeError)
+    expect(() => accuracy(new Int32Array(0), new Int32Array(0))).toThrow(RangeError)
+  })
+})
 
 describe('rate', () => {
   it('gives the Wilson interval worked out by hand', () => {

@@ -57,6 +57,21 @@ export function mean(values: ArrayLike<number>): Mean {
 }
 
 /**
+ * Accuracy: the share of images called by their true class; clean data accuracy on clean images.
+ *
+ * @throws RangeError if the lengths differ or there is no image
+ */
+export function accuracy(labels: Int32Array, predictions: Int32Array): Rate {
+  if (labels.length !== predictions.length) {
+    throw new RangeError(`${labels.length} labels do not go with ${predictions.length} predictions`)
+  }
+  return rate(
+    labels.reduce((right, label, i) => right + (predictions[i] === label ? 1 : 0), 0),
+    labels.length,
+  )
+}
+
+/**
  * The confusion matrix: `counts[i][j]` images of true class i were called class j (classes × classes).
  *
  * @param labels true class of each image, from 0 to classes − 1

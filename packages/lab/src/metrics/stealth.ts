@@ -99,11 +99,11 @@ export function stealth(
   }
 }
 
-const WINDOW = 11
+export const SSIM_WINDOW = 11
 const C1 = (0.01 * 255) ** 2
 const C2 = (0.03 * 255) ** 2
 
-const GAUSSIAN = gaussian(WINDOW, 1.5)
+const GAUSSIAN = gaussian(SSIM_WINDOW, 1.5)
 
 function gaussian(taps: number, sigma: number): Float64Array {
   const weights = Float64Array.from({ length: taps }, (_, i) =>
@@ -115,13 +115,15 @@ function gaussian(taps: number, sigma: number): Float64Array {
 
 /** SSIM of images of one size, its working memory shared by all calls. */
 function ssimOf({ height, width }: Size): (a: Uint8Array, b: Uint8Array) => number {
-  if (!(height >= WINDOW && width >= WINDOW)) {
-    throw new RangeError(`SSIM needs images of at least ${WINDOW} × ${WINDOW}, not ${height} × ${width}`)
+  if (!(height >= SSIM_WINDOW && width >= SSIM_WINDOW)) {
+    throw new RangeError(
+      `SSIM needs images of at least ${SSIM_WINDOW} × ${SSIM_WINDOW}, not ${height} × ${width}`,
+    )
   }
   const plane = height * width
   // Only windows inside the image count, so no border is ever filtered: both passes shrink their axis.
-  const columns = width - WINDOW + 1
-  const rows = height - WINDOW + 1
+  const columns = width - SSIM_WINDOW + 1
+  const rows = height - SSIM_WINDOW + 1
   // Each row's a, b, a² + b² (the variances only occur as a sum) and ab, filtered horizontally.
   const x = new Float64Array(height * columns)
   const y = new Float64Array(height * columns)
@@ -136,7 +138,7 @@ function ssimOf({ height, width }: Size): (a: Uint8Array, b: Uint8Array) => numb
         let ss = 0
         let sp = 0
         const first = start + row * width + column
-        for (let tap = 0; tap < WINDOW; tap++) {
+        for (let tap = 0; tap < SSIM_WINDOW; tap++) {
           const weight = GAUSSIAN[tap]!
           const va = a[first + tap]!
           const vb = b[first + tap]!
@@ -160,7 +162,7 @@ function ssimOf({ height, width }: Size): (a: Uint8Array, b: Uint8Array) => numb
       let uy = 0
       let ss = 0
       let sp = 0
-      for (let tap = 0, at = first; tap < WINDOW; tap++, at += columns) {
+      for (let tap = 0, at = first; tap < SSIM_WINDOW; tap++, at += columns) {
         const weight = GAUSSIAN[tap]!
         ux += weight * x[at]!
         uy += weight * y[at]!

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import {
+  accuracy,
   assertFits,
   backdoorRates,
   type Checkpoint,
@@ -48,10 +49,7 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Termina
   try {
     const clean = await predict(runtime, model, weights, images, BATCH)
     const matrix = confusion(images.labels, clean, model.classNames.length)
-    const cda = rate(
-      matrix.reduce((sum, row, i) => sum + row[i]!, 0),
-      images.count,
-    )
+    const cda = accuracy(images.labels, clean)
     const perClass = model.classNames.map((label, i) => {
       const n = matrix[i]!.reduce((sum, count) => sum + count, 0)
       return { class: label, accuracy: n > 0 ? rate(matrix[i]![i]!, n) : null }

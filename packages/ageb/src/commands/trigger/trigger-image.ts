@@ -6,6 +6,7 @@ import {
   PSNR_CAP,
   predict,
   psnr,
+  SSIM_WINDOW,
   ssim,
   type TriggeredImage,
   triggerWithStages,
@@ -28,8 +29,6 @@ export interface TriggerFlags extends AttackFlags {
   readonly label?: string
 }
 
-/** SSIM's window has this many pixels a side. */
-const SSIM_SIDE = 11
 /** Images of the strip are enlarged to about so many pixels. */
 const STRIP_SIDE = 160
 
@@ -61,7 +60,7 @@ export async function triggerImage(image: string, flags: TriggerFlags, terminal:
       attack: settings.attack,
       surrogate: settings.surrogate,
       psnr: Math.min(psnr(clean, triggered), PSNR_CAP),
-      ssim: side >= SSIM_SIDE ? ssim(clean, triggered, size) : null,
+      ssim: side >= SSIM_WINDOW ? ssim(clean, triggered, size) : null,
       linf: linf(clean, triggered),
       classBefore: model.classNames[before!]!,
       classAfter: model.classNames[after!]!,

@@ -1,7 +1,11 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { env } from 'onnxruntime-common'
 import type { Feeds, Runtime, Session, SessionOptions, Tensor } from '../session.js'
 import type { Request, Response } from './worker.js'
+
+/** Version of ONNX Runtime's interface, which goes with that of the runtime. */
+export const runtimeVersion = env.versions.common
 
 export interface NodeRuntimeOptions {
   /** Threads of the runtime's matrix products. Results are bit-identical only for equal counts. Default: all cores. */
