@@ -49,7 +49,7 @@ export interface TrainOptions {
   readonly onEpoch?: (epoch: number, weights: Weights) => Promise<void>
   /** Called before every step; where it says yes, the state is handed to `onCheckpoint`. */
   readonly wantsCheckpoint?: () => boolean
-  /** Called also when the training is stopped by `signal`, and after the last step. */
+  /** Called also when the training is stopped by `signal`. */
   readonly onCheckpoint?: (state: TrainingState) => Promise<void>
   /** Stops after the step under way, with a checkpoint, and throws `signal.reason`. */
   readonly signal?: AbortSignal
@@ -100,8 +100,7 @@ export async function train(options: TrainOptions): Promise<Weights> {
   const checkpoint = async (done: number) =>
     options.onCheckpoint?.({ step: done, tensors: await session.readState() })
   try {
-    const first = resumed ? (options.from as TrainingState).step : 0
-    for (let i = first; i < total; i++) {
+    for (let i = resumed ? (options.from as TrainingState).step : 0; i < total; i++) {
       if (signal?.aborted) {
         await checkpoint(i)
         signal.throwIfAborted()
@@ -128,8 +127,6 @@ export async function train(options: TrainOptions): Promise<Weights> {
       const ended = (i + 1) % perEpoch === 0 || i + 1 === total
       if (ended && options.onEpoch) await options.onEpoch((i + 1) / perEpoch, await readWeights())
     }
-    // So that a run of several trainings, stopped in a later one, does not repeat the end of this one.
-    if (first < total) await checkpoint(total)
     return await readWeights()
   } finally {
     await session.release()
