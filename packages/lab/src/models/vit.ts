@@ -4,10 +4,10 @@ import {
   conv2d,
   div,
   expand,
-  layerNorm,
   linear,
   matmul,
   mul,
+  normalizedLinear,
   relu,
   reshape,
   slice,
@@ -171,7 +171,10 @@ function encode(p: Parameters, patches: Value, c: ViTConfig, { branchScale }: Fo
   const [batch, , width] = patches.shape as [number, number, number]
   const eps = c.layer_norm_eps
   const dense = (x: Value, name: string) => linear(x, p[`${name}.weight`]!, p[`${name}.bias`])
-  const norm = (x: Value, name: string) => layerNorm(x, p[`${name}.weight`]!, p[`${name}.bias`]!, eps)
+  const normDense = (x: Value, norm: string) => {
+    const apply = normalizedLinear(x, p[`${norm}.weight`]!, p[`${norm}.bias`]!, eps)
+    return (name: string) => apply(p[`${name}.weight`]!, p[`${name}.bias`])
+  }
   let branch = 0
   const residual = (x: Value, f: Value) => {
     if (!branchScale) return add(x, f)
@@ -185,35 +188,32 @@ function encode(p: Parameters, patches: Value, c: ViTConfig, { branchScale }: Fo
   const attention: Value[] = []
   for (let i = 0; i < c.num_hidden_layers; i++) {
     graph.within(`block${i}`, () => {
-      const { output, probabilities } = attend(
-        norm(x, `${prefix(i)}.layernorm_before`),
-        c,
-        part => (y: Value) => dense(y, `${prefix(i)}.attention.attention.${part}`),
-      )
+      const project = normDense(x, `${prefix(i)}.layernorm_before`)
+      const { output, probabilities } = attend(part => project(`${prefix(i)}.attention.attention.${part}`), c)
       attention.push(probabilities)
       x = residual(x, dense(output, `${prefix(i)}.attention.output.dense`))
-      const hidden = dense(norm(x, `${prefix(i)}.layernorm_after`), `${prefix(i)}.intermediate.dense`)
+      const hidden = normDense(x, `${prefix(i)}.layernorm_after`)(`${prefix(i)}.intermediate.dense`)
       const active = c.hidden_act === 'gelu' ? graph.apply('Gelu', [hidden])[0]! : relu(hidden)
       x = residual(x, dense(active, `${prefix(i)}.output.dense`))
     })
   }
   // Normalization works on each token alone, so the class token is taken first.
   const cls0 = reshape(slice(x, [1], [0], [1]), [batch, width])
-  const logits = dense(norm(cls0, 'vit.layernorm'), 'classifier')
+  const logits = normDense(cls0, 'vit.layernorm')('classifier')
   return { logits, attention }
 }
 
-/** Multi-head self-attention of tokens (N, T, width), before the output projection. */
-function attend(x: Value, c: ViTConfig, project: (part: 'query' | 'key' | 'value') => (x: Value) => Value) {
-  const [batch, tokens, width] = x.shape as [number, number, number]
+/** Multi-head self-attention before the output projection, from the projections (N, T, width) of the tokens. */
+function attend(project: (part: 'query' | 'key' | 'value') => Value, c: ViTConfig) {
   const heads = c.num_attention_heads
-  const size = width / heads
+  const size = c.hidden_size / heads
   const split = (y: Value, perm: readonly number[]) =>
-    transpose(reshape(y, [batch, tokens, heads, size]), perm)
-  const query = split(project('query')(x), [0, 2, 1, 3])
-  const keyTransposed = split(project('key')(x), [0, 2, 3, 1])
-  const value = split(project('value')(x), [0, 2, 1, 3])
+    transpose(reshape(y, [y.shape[0]!, y.shape[1]!, heads, size]), perm)
+  const query = split(project('query'), [0, 2, 1, 3])
+  const keyTransposed = split(project('key'), [0, 2, 3, 1])
+  const value = split(project('value'), [0, 2, 1, 3])
   const probabilities = softmax(matmul(mul(query, 1 / Math.sqrt(size)), keyTransposed))
-  const output = reshape(transpose(matmul(probabilities, value), [0, 2, 1, 3]), [batch, tokens, width])
+  const merged = transpose(matmul(probabilities, value), [0, 2, 1, 3])
+  const output = reshape(merged, [merged.shape[0]!, merged.shape[1]!, c.hidden_size])
   return { output, probabilities }
 }

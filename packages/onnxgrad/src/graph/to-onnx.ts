@@ -1,6 +1,7 @@
 import type { AttributeKind } from '../ops/define-op.js'
 import { opFor } from '../ops/registry.js'
 import type { Graph } from './graph.js'
+import { liveNodes } from './live-nodes.js'
 import { attributeTypes, dataTypes, modelType } from './onnx-schema.js'
 import type { Attribute, Node, TensorType, Value } from './types.js'
 import { verify } from './verify.js'
@@ -62,14 +63,9 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
 
 /** The nodes and constants that an output depends on, in order. */
 function live(graph: Graph): { nodes: Node[]; constants: Value[] } {
-  const needed = new Set<Value>(graph.outputs.values())
-  const nodes: Node[] = []
-  for (const node of [...graph.nodes].reverse()) {
-    if (!node.outputs.some(output => needed.has(output))) continue
-    nodes.push(node)
-    for (const input of node.inputs) if (input) needed.add(input)
-  }
-  return { nodes: nodes.reverse(), constants: [...needed].filter(value => value.data !== null) }
+  const nodes = liveNodes(graph)
+  const read = new Set([...graph.outputs.values(), ...nodes.toReversed().flatMap(node => node.inputs)])
+  return { nodes, constants: [...read].filter(value => value !== null && value.data !== null) as Value[] }
 }
 
 function nodeMessage(node: Node, nameOf: (value: Value | null) => string): object {

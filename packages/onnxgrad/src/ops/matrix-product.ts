@@ -20,6 +20,14 @@ export function gemm(
   return a.graph.apply('Gemm', c ? [a, b, c] : [a, b], attributes)[0]!
 }
 
+/** Of the usual addend, a bias, by a product with ones: on a CPU twice as fast as ReduceSum over the rows. */
+function addendGradient(dy: Value, c: Value): Value {
+  const [rows, columns] = dy.shape as [number, number]
+  if (rows === 1 || c.shape.length !== 1 || c.shape[0] !== columns) return dy
+  const ones = dy.graph.constant(dy.dtype, [1, rows], new Array(rows).fill(1))
+  return reshape(gemm(ones, dy), c.shape)
+}
+
 export const matrixProducts: OpDefinition[] = [
   defineOp({
     name: 'MatMul',
@@ -92,7 +100,8 @@ export const matrixProducts: OpDefinition[] = [
       const scaled = alpha === 1 ? dy! : mul(dy!, alpha)
       const da = () => (tA ? gemm(b!, scaled, null, { a: tB, b: true }) : gemm(scaled, b!, null, { b: !tB }))
       const db = () => (tB ? gemm(scaled, a!, null, { a: true, b: tA }) : gemm(a!, scaled, null, { a: !tA }))
-      return [wants(0) ? da() : null, wants(1) ? db() : null, c ? (beta === 1 ? dy! : mul(dy!, beta)) : null]
+      const dc = () => addendGradient(beta === 1 ? dy! : mul(dy!, beta), c!)
+      return [wants(0) ? da() : null, wants(1) ? db() : null, wants(2) ? dc() : null]
     },
     cases: [
       {

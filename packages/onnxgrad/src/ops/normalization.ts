@@ -1,7 +1,9 @@
 import { axisOf } from '../graph/shape.js'
 import type { Value } from '../graph/types.js'
 import { defineOp, int, type OpDefinition, required } from './define-op.js'
-import { exp, mul, sub } from './elementwise.js'
+import { add, exp, mul, sub } from './elementwise.js'
+import { reshape } from './layout.js'
+import { linear, matmul } from './matrix-product.js'
 import { reduceMean, reduceSum } from './reduction.js'
 
 export function softmax(x: Value, axis = -1): Value {
@@ -10,6 +12,24 @@ export function softmax(x: Value, axis = -1): Value {
 
 export function logSoftmax(x: Value, axis = -1): Value {
   return x.graph.apply('LogSoftmax', [x], { axis })[0]!
+}
+
+/**
+ * The linear layers that follow a layer normalization: returns x, weight, bias ↦ linear(layerNorm(x), weight, bias)
+ * for any number of layers. Scale and shift are folded into the (small) weights, so that neither the products nor
+ * their gradients pass over the tokens; equal to the separate form up to rounding.
+ *
+ * @param x (…, width); scale and shift (width).
+ */
+export function normalizedLinear(x: Value, scale: Value, shift: Value, epsilon: number) {
+  const { graph } = x
+  const width = x.shape.at(-1)!
+  const ones = graph.constant(x.dtype, [width], new Array(width).fill(1))
+  const normalized = graph.apply('LayerNormalization', [x, ones], { axis: -1, epsilon })[0]!
+  return (weight: Value, bias?: Value | null): Value => {
+    const shifted = reshape(matmul(weight, reshape(shift, [width, 1])), [weight.shape[0]!])
+    return linear(normalized, mul(weight, scale), bias ? add(shifted, bias) : shifted)
+  }
 }
 
 /** Normalizes over the last axis to mean 0 and variance 1, then scales and shifts by vectors of its length. */
@@ -64,10 +84,12 @@ export const normalizations: OpDefinition[] = [
       const statistic = { dtype: x.dtype, shape: x.shape.with(axis, 1) }
       return [{ dtype: x.dtype, shape: x.shape }, statistic, statistic]
     },
-    gradient({ inputs: [x, scale, shift], outputs: [, mean, inverse], gradients, wants }) {
+    gradient({ inputs: [x, scale, shift], outputs: [y, mean, inverse], gradients, wants }) {
       const dy = gradients[0]!
-      const normalized = mul(sub(x!, mean!), inverse!)
-      const weighted = mul(dy, scale!)
+      // Without scale and shift the output itself is the normalized input: two passes over the tokens less.
+      const plain = !shift && scale!.data?.every(factor => Number(factor) === 1)
+      const normalized = plain ? y! : mul(sub(x!, mean!), inverse!)
+      const weighted = plain ? dy : mul(dy, scale!)
       const along = reduceMean(mul(weighted, normalized), [-1], { keep: true })
       const centred = sub(sub(weighted, reduceMean(weighted, [-1], { keep: true })), mul(normalized, along))
       return [
@@ -80,6 +102,20 @@ export const normalizations: OpDefinition[] = [
       { name: 'rows', inputs: [[3, 4], [4], [4]] },
       { name: 'three axes', inputs: [[2, 3, 4], [4], [4]], attributes: { axis: -1, epsilon: 1e-3 } },
       { name: 'no shift', inputs: [[3, 4], [4]] },
+      {
+        name: 'neither scale nor shift',
+        inputs: [[3, 4]],
+        build: (graph, [x]) => {
+          const ones = graph.constant(x!.dtype, [4], [1, 1, 1, 1])
+          return graph.apply('LayerNormalization', [x!, ones], { epsilon: 1e-5 })[0]!
+        },
+      },
+      {
+        name: 'folded into the linear layer that follows',
+        inputs: [[2, 3, 4], [4], [4], [5, 4], [5]],
+        build: (_, [x, scale, shift, weight, bias]) =>
+          normalizedLinear(x!, scale!, shift!, 1e-5)(weight!, bias!),
+      },
     ],
   }),
 ]

@@ -18,6 +18,7 @@ const reduce =
 export const reduceMean = reduce('ReduceMean')
 export const reduceMax = reduce('ReduceMax')
 export const reduceMin = reduce('ReduceMin')
+export const reduceSumSquare = reduce('ReduceSumSquare')
 
 /** Sum over the given axes. */
 export function reduceSum(x: Value, axes: readonly number[], options: ReduceOptions = {}): Value {
@@ -95,6 +96,10 @@ export const reductions: OpDefinition[] = [
   reduction(
     'ReduceMean',
     withAxesKept((x, _, dy, count) => expand(mul(dy, 1 / count), x.shape)),
+  ),
+  reduction(
+    'ReduceSumSquare',
+    withAxesKept((x, _, dy) => mul(mul(x, 2), dy)),
   ),
   reduction('ReduceMax', extremum, true),
   reduction('ReduceMin', extremum, true),

@@ -40,12 +40,17 @@ export function adamW(options: AdamWOptions = {}): Optimizer {
   const [beta1, beta2] = betas
   return {
     slots: ['m', 'v'],
-    scalars: step => ({ correction1: 1 / (1 - beta1 ** step), correction2: 1 / (1 - beta2 ** step) }),
+    scalars: step => ({
+      correction1: 1 / (1 - beta1 ** step),
+      rootCorrection2: Math.sqrt(1 / (1 - beta2 ** step)),
+    }),
     update({ parameter, gradient, slots: [m, v], learningRate, scalars, decay }) {
       const m1 = add(mul(m!, beta1), mul(gradient, 1 - beta1))
       const v1 = add(mul(v!, beta2), mul(mul(gradient, gradient), 1 - beta2))
-      const root = add(sqrt(mul(v1, scalars.correction2!)), epsilon)
-      const step = div(mul(m1, mul(learningRate, scalars.correction1!)), root)
+      // With c = √correction2: m̂ / (√v̂ + ε) = (m̂ / c) / (√v + ε / c), where c is a scalar and √v a pass.
+      const { correction1, rootCorrection2 } = scalars
+      const root = add(sqrt(v1), div(epsilon, rootCorrection2!))
+      const step = div(mul(m1, div(mul(learningRate, correction1!), rootCorrection2!)), root)
       const kept =
         decay && weightDecay > 0 ? mul(parameter, sub(1, mul(learningRate, weightDecay))) : parameter
       return { parameter: sub(kept, step), slots: [m1, v1] }

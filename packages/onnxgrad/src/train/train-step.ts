@@ -3,7 +3,9 @@ import { Graph, GraphError } from '../graph/graph.js'
 import { toOnnx } from '../graph/to-onnx.js'
 import { allocate, type Shape, sizeOf, type Value } from '../graph/types.js'
 import { add, div, min, mul, sqrt } from '../ops/elementwise.js'
-import { reduceSum } from '../ops/reduction.js'
+import { reduceSumSquare } from '../ops/reduction.js'
+import { shareCommonSubexpressions } from '../passes/common-subexpressions.js'
+import { foldScalars } from '../passes/fold-scalars.js'
 import type { Feeds, Tensor } from '../runtime/session.js'
 import type { Optimizer } from './optimizers.js'
 
@@ -73,8 +75,8 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
     const norm = sqrt(
       grads
         .map(g =>
-          reduceSum(
-            mul(g, g),
+          reduceSumSquare(
+            g,
             g.shape.map((_, axis) => axis),
           ),
         )
@@ -107,9 +109,10 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
       for (const [j, slot] of next.slots.entries()) keep(slotName(optimizer.slots[j]!, name), slot)
     })
   })
+  const optimized = foldScalars(shareCommonSubexpressions(graph))
   return {
-    graph,
-    model: toOnnx(graph, { name: 'training-step' }),
+    graph: optimized,
+    model: toOnnx(optimized, { name: 'training-step' }),
     state,
     initialState(weights) {
       const first: Record<string, Tensor> = {}

@@ -30,6 +30,8 @@ export class SessionHost {
       intraOpNumThreads: this.#threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
+      // The planned block would come on top of the arena that the first run has filled: nearly twice the memory.
+      enableMemPattern: false,
       graphOptimizationLevel: options.optimize === false ? 'disabled' : 'all',
       logSeverityLevel: 3,
       ...(options.profile && { enableProfiling: true, profileFilePrefix: options.profile }),

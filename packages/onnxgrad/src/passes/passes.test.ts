@@ -1,0 +1,113 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { gradients } from '../autodiff/gradients.js'
+import { Graph } from '../graph/graph.js'
+import { toOnnx } from '../graph/to-onnx.js'
+import { add, mul, tanh } from '../ops/elementwise.js'
+import { reshape, transpose } from '../ops/layout.js'
+import { gemm } from '../ops/matrix-product.js'
+import { reduceSum } from '../ops/reduction.js'
+import { startRuntime } from '../runtime/node/index.js'
+import { evaluate, numbers } from '../testing/evaluate.js'
+import { shareCommonSubexpressions } from './common-subexpressions.js'
+import { foldScalars } from './fold-scalars.js'
+
+const runtime = startRuntime({ threads: 1 })
+afterAll(() => runtime.close())
+
+const at = (size: number, seed = 1) =>
+  Array.from({ length: size }, (_, i) => (((i + seed) * Math.SQRT2) % 1) - 0.5)
+const feeds = { a: at(6), b: at(12, 7), c: at(4, 31) }
+
+function inputs() {
+  const graph = new Graph()
+  return {
+    graph,
+    a: graph.input('a', 'float32', [2, 3]),
+    b: graph.input('b', 'float32', [3, 4]),
+    c: graph.input('c', 'float32', [4]),
+  }
+}
+
+async function sameResults(before: Graph, after: Graph) {
+  const [x, y] = [await evaluate(runtime, before, feeds), await evaluate(runtime, after, feeds)]
+  expect(Object.keys(y)).toEqual(Object.keys(x))
+  for (const [name, tensor] of Object.entries(x)) {
+    const got = numbers(y[name])
+    numbers(tensor).forEach((value, i) => {
+      expect(got[i]).toBeCloseTo(value, 5)
+    })
+  }
+}
+const count = (graph: Graph, op: string) => graph.nodes.filter(node => node.op === op).length
+
+describe('foldScalars', () => {
+  it('moves scalars through layout into the product, addend included', async () => {
+    const { graph, a, b, c } = inputs()
+    const product = transpose(reshape(gemm(a, b, c), [2, 2, 2]), [1, 0, 2])
+    graph.output('y', mul(mul(0.5, product), -3))
+    const after = foldScalars(graph)
+    expect(count(after, 'Mul')).toBe(0)
+    expect(after.nodes[0]!.attributes).toEqual({ alpha: -1.5, beta: -1.5 })
+    await sameResults(graph, after)
+  })
+
+  it('leaves a product that someone else reads', async () => {
+    const { graph, a, b } = inputs()
+    const product = gemm(a, b)
+    graph.output('y', add(mul(product, 2), product))
+    expect(foldScalars(graph)).toBe(graph)
+    const delivered = inputs()
+    const inner = gemm(delivered.a, delivered.b)
+    delivered.graph.output('inner', inner)
+    delivered.graph.output('y', mul(inner, 2))
+    expect(foldScalars(delivered.graph)).toBe(delivered.graph)
+  })
+
+  it('leaves factors that are no scalar constants', () => {
+    const { graph, a, b, c } = inputs()
+    graph.output('y', mul(gemm(a, b), c))
+    graph.output('z', tanh(a))
+    expect(foldScalars(graph)).toBe(graph)
+  })
+
+  it('leaves a factor that adds axes', async () => {
+    const { graph, a, b } = inputs()
+    graph.output('y', mul(gemm(a, b), graph.constant('float32', [1, 1, 1], [2])))
+    expect(foldScalars(graph)).toBe(graph)
+  })
+})
+
+describe('shareCommonSubexpressions', () => {
+  it('computes once what is there twice, chains included', async () => {
+    const { graph, a, b } = inputs()
+    const y = () => tanh(gemm(a, b))
+    graph.output('y', add(y(), y()))
+    const after = shareCommonSubexpressions(graph)
+    expect([count(after, 'Gemm'), count(after, 'Tanh'), count(after, 'Add')]).toEqual([1, 1, 1])
+    await sameResults(graph, after)
+  })
+
+  it('tells attributes and inputs apart', async () => {
+    const { graph, a, b } = inputs()
+    graph.output('y', reduceSum(transpose(b, [1, 0]), [0]))
+    graph.output('z', reduceSum(b, [0]))
+    graph.output('w', add(gemm(a, b), gemm(a, b, null, { a: false })))
+    const after = shareCommonSubexpressions(graph)
+    expect(count(after, 'ReduceSum')).toBe(2)
+    await sameResults(graph, after)
+  })
+
+  it('keeps gradients, inputs and output names', async () => {
+    const { graph, a, b, c } = inputs()
+    const loss = reduceSum(mul(gemm(a, b, c), gemm(a, b, c)), [0, 1])
+    graph.output('loss', loss)
+    gradients([{ value: loss }], [a, b, c]).forEach((gradient, i) => {
+      graph.output(`g${i}`, gradient!)
+    })
+    const after = foldScalars(shareCommonSubexpressions(graph))
+    expect(after.inputs.map(input => input.name)).toEqual(['a', 'b', 'c'])
+    expect(after.nodes.length).toBeLessThan(graph.nodes.length)
+    expect(toOnnx(after)).toEqual(toOnnx(foldScalars(shareCommonSubexpressions(graph))))
+    await sameResults(graph, after)
+  })
+})

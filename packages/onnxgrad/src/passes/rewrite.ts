@@ -1,0 +1,47 @@
+import { Graph } from '../graph/graph.js'
+import { liveNodes } from '../graph/live-nodes.js'
+import type { Attributes, Node, Value } from '../graph/types.js'
+
+/** A node of the old graph and what its inputs became in the new one. */
+export interface Rewriting {
+  readonly graph: Graph
+  readonly node: Node
+  readonly inputs: readonly (Value | null)[]
+  /** Applies an operator under the old node's scope. */
+  apply(op: string, inputs: readonly (Value | null)[], attributes?: Attributes): readonly Value[]
+}
+
+/**
+ * Copies a graph node by node, without what no output depends on; inputs, constants and outputs keep their names.
+ * `visit` may give a node's outputs itself, in place of the plain copy.
+ */
+export function rewrite(
+  graph: Graph,
+  visit: (at: Rewriting) => readonly Value[] | undefined = () => undefined,
+): Graph {
+  const copy = new Graph()
+  const became = new Map<Value, Value>()
+  for (const input of graph.inputs) became.set(input, copy.input(input.name, input.dtype, input.shape))
+  const translate = (value: Value): Value => {
+    let now = became.get(value)
+    if (!now) {
+      now = copy.initializer(value.name, value.dtype, value.shape, value.data!)
+      became.set(value, now)
+    }
+    return now
+  }
+  for (const node of liveNodes(graph)) {
+    const inputs = node.inputs.map(input => input && translate(input))
+    const scope = node.name.slice(0, Math.max(0, node.name.lastIndexOf('/')))
+    const apply: Rewriting['apply'] = (op, operands, attributes) =>
+      scope
+        ? copy.within(scope, () => copy.apply(op, operands, attributes))
+        : copy.apply(op, operands, attributes)
+    const outputs = visit({ graph: copy, node, inputs, apply }) ?? apply(node.op, inputs, node.attributes)
+    node.outputs.forEach((output, i) => {
+      if (outputs[i]) became.set(output, outputs[i])
+    })
+  }
+  for (const [name, value] of graph.outputs) copy.output(name, translate(value))
+  return copy
+}
