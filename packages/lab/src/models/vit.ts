@@ -4,6 +4,7 @@ import {
   conv2d,
   div,
   expand,
+  fusedMatMul,
   linear,
   matmul,
   mul,
@@ -207,12 +208,10 @@ function encode(p: Parameters, patches: Value, c: ViTConfig, { branchScale }: Fo
 function attend(project: (part: 'query' | 'key' | 'value') => Value, c: ViTConfig) {
   const heads = c.num_attention_heads
   const size = c.hidden_size / heads
-  const split = (y: Value, perm: readonly number[]) =>
-    transpose(reshape(y, [y.shape[0]!, y.shape[1]!, heads, size]), perm)
-  const query = split(project('query'), [0, 2, 1, 3])
-  const keyTransposed = split(project('key'), [0, 2, 3, 1])
-  const value = split(project('value'), [0, 2, 1, 3])
-  const probabilities = softmax(matmul(mul(query, 1 / Math.sqrt(size)), keyTransposed))
+  const split = (y: Value) => transpose(reshape(y, [y.shape[0]!, y.shape[1]!, heads, size]), [0, 2, 1, 3])
+  const [query, key, value] = [split(project('query')), split(project('key')), split(project('value'))]
+  const scores = fusedMatMul(query, key, { transB: true, alpha: 1 / Math.sqrt(size) })
+  const probabilities = softmax(scores)
   const merged = transpose(matmul(probabilities, value), [0, 2, 1, 3])
   const output = reshape(merged, [merged.shape[0]!, merged.shape[1]!, c.hidden_size])
   return { output, probabilities }

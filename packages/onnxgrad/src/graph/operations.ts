@@ -14,6 +14,8 @@ function operationsOf({ op, inputs, attributes, outputs }: Node): number {
   switch (op) {
     case 'MatMul':
       return 2 * size * inputs[0]!.shape.at(-1)!
+    case 'com.microsoft:FusedMatMul':
+      return 2 * size * inputs[0]!.shape.at(attributes.transA === 1 ? -2 : -1)!
     case 'Gemm':
       return 2 * size * inputs[0]!.shape[attributes.transA === 1 ? 0 : 1]!
     case 'Conv':

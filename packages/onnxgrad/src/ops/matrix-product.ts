@@ -9,6 +9,16 @@ export function matmul(a: Value, b: Value): Value {
   return a.graph.apply('MatMul', [a, b])[0]!
 }
 
+/** alpha·op(a)·op(b) over the last two axes, the leading ones broadcast, where op swaps the last two if asked. */
+export function fusedMatMul(
+  a: Value,
+  b: Value,
+  { transA = false, transB = false, alpha = 1 }: { transA?: boolean; transB?: boolean; alpha?: number } = {},
+): Value {
+  const attributes = { alpha, transA: Number(transA), transB: Number(transB) }
+  return a.graph.apply('com.microsoft:FusedMatMul', [a, b], attributes)[0]!
+}
+
 /** op(a)·op(b) + c for matrices, where op is the transpose if asked; c broadcasts to the product. */
 export function gemm(
   a: Value,
@@ -28,19 +38,22 @@ function addendGradient(dy: Value, c: Value): Value {
   return reshape(gemm(ones, dy), c.shape)
 }
 
+function productType(inputs: readonly (Value | null)[], transA: boolean, transB: boolean) {
+  const [a, b] = [required(inputs, 0), required(inputs, 1)]
+  if (a.shape.length < 2 || b.shape.length < 2) throw new Error('both inputs need two axes or more')
+  if (a.dtype !== b.dtype) throw new Error(`types differ: ${a.dtype} and ${b.dtype}`)
+  const lead = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2))
+  if (!lead) throw new Error('the leading axes do not broadcast')
+  const [rows, inner] = transA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!]
+  const [inner2, columns] = transB ? [b.shape.at(-1)!, b.shape.at(-2)!] : [b.shape.at(-2)!, b.shape.at(-1)!]
+  if (inner !== inner2) throw new Error(`inner dimensions differ: ${inner} and ${inner2}`)
+  return [{ dtype: a.dtype, shape: [...lead, rows, columns] }]
+}
+
 export const matrixProducts: OpDefinition[] = [
   defineOp({
     name: 'MatMul',
-    infer(inputs) {
-      const [a, b] = [required(inputs, 0), required(inputs, 1)]
-      if (a.shape.length < 2 || b.shape.length < 2) throw new Error('both inputs need two axes or more')
-      if (a.dtype !== b.dtype) throw new Error(`types differ: ${a.dtype} and ${b.dtype}`)
-      const lead = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2))
-      if (!lead) throw new Error('the leading axes do not broadcast')
-      const inner = a.shape.at(-1)
-      if (inner !== b.shape.at(-2)) throw new Error(`inner dimensions differ: ${inner} and ${b.shape.at(-2)}`)
-      return [{ dtype: a.dtype, shape: [...lead, a.shape.at(-2)!, b.shape.at(-1)!] }]
-    },
+    infer: inputs => productType(inputs, false, false),
     gradient: ({ inputs: [a, b], gradients: [dy], wants }) => [
       wants(0) ? matmul(dy!, swapLast(b!)) : null,
       wants(1) ? matmul(swapLast(a!), dy!) : null,
@@ -76,6 +89,38 @@ export const matrixProducts: OpDefinition[] = [
       },
       { name: 'one value as both inputs', inputs: [[3, 3]], build: (_, [x]) => matmul(x!, x!) },
     ],
+  }),
+  defineOp({
+    name: 'com.microsoft:FusedMatMul',
+    attributes: { alpha: 'float', transA: 'int', transB: 'int', transBatchA: 'int', transBatchB: 'int' },
+    infer(inputs, attributes) {
+      if (int(attributes, 'transBatchA', 0) || int(attributes, 'transBatchB', 0))
+        throw new Error('transBatchA and transBatchB are not supported')
+      return productType(inputs, int(attributes, 'transA', 0) === 1, int(attributes, 'transB', 0) === 1)
+    },
+    gradient({ inputs: [a, b], gradients: [dy], attributes, wants }) {
+      const alpha = int(attributes, 'alpha', 1)
+      const [tA, tB] = [int(attributes, 'transA', 0) === 1, int(attributes, 'transB', 0) === 1]
+      const da = () =>
+        tA
+          ? fusedMatMul(b!, dy!, { transA: tB, transB: true, alpha })
+          : fusedMatMul(dy!, b!, { transB: !tB, alpha })
+      const db = () =>
+        tB
+          ? fusedMatMul(dy!, a!, { transA: true, transB: tA, alpha })
+          : fusedMatMul(a!, dy!, { transA: !tA, alpha })
+      return [wants(0) ? da() : null, wants(1) ? db() : null]
+    },
+    cases: [false, true].flatMap(transA =>
+      [false, true].map(transB => ({
+        name: `transA ${transA}, transB ${transB}, scaled, broadcast batch`,
+        inputs: [
+          [2, 5, ...(transA ? [3, 2] : [2, 3])],
+          [5, ...(transB ? [4, 3] : [3, 4])],
+        ],
+        build: (_: unknown, [a, b]: readonly Value[]) => fusedMatMul(a!, b!, { transA, transB, alpha: 0.5 }),
+      })),
+    ),
   }),
   defineOp({
     name: 'Gemm',
