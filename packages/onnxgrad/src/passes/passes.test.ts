@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { gradients } from '../autodiff/gradients.js'
 import { Graph } from '../graph/graph.js'
+import { liveNodes } from '../graph/live-nodes.js'
 import { toOnnx } from '../graph/to-onnx.js'
 import { add, mul, tanh } from '../ops/elementwise.js'
 import { reshape, transpose } from '../ops/layout.js'
@@ -10,6 +11,7 @@ import { startRuntime } from '../runtime/node/index.js'
 import { evaluate, numbers } from '../testing/evaluate.js'
 import { shareCommonSubexpressions } from './common-subexpressions.js'
 import { foldScalars } from './fold-scalars.js'
+import { recompute } from './recompute.js'
 
 const runtime = startRuntime({ threads: 1 })
 afterAll(() => runtime.close())
@@ -109,5 +111,46 @@ describe('shareCommonSubexpressions', () => {
     expect(after.nodes.length).toBeLessThan(graph.nodes.length)
     expect(toOnnx(after)).toEqual(toOnnx(foldScalars(shareCommonSubexpressions(graph))))
     await sameResults(graph, after)
+  })
+})
+
+describe('recompute', () => {
+  function twoBlocks() {
+    const { graph, a, b, c } = inputs()
+    const x = gemm(a, b)
+    const y = graph.within('block0', () => add(x, graph.apply('Gelu', [mul(tanh(x), c)])[0]!))
+    const z = graph.within('block1', () => add(y, tanh(mul(y, c))))
+    const loss = reduceSum(mul(z, z), [0, 1])
+    graph.output('loss', loss)
+    const parts = graph.within('backward', () => gradients([{ value: loss }], [a, b, c]))
+    parts.forEach((part, i) => {
+      graph.output(`g${i}`, part!)
+    })
+    return graph
+  }
+
+  it('gives the same gradients', async () => {
+    const graph = twoBlocks()
+    await sameResults(graph, recompute(graph, ['block0', 'block1']))
+  })
+
+  it('keeps of a block only what flows out of it', () => {
+    const after = recompute(twoBlocks(), ['block0', 'block1'])
+    const nodes = liveNodes(after)
+    const inside = (name: string) => /^block\d/.test(name)
+    const readBackward = nodes
+      .filter(node => node.name.startsWith('backward/') || node.name.startsWith('recomputed/'))
+      .flatMap(node => node.inputs)
+      .filter(value => value?.producer && inside(value.producer.name))
+    // What enters block 1 left block 0; nothing else of the forward blocks is read again.
+    expect(new Set(readBackward.map(value => value!.name)).size).toBeLessThanOrEqual(2)
+    expect(nodes.some(node => node.name.startsWith('recomputed/block0/'))).toBe(true)
+    expect(nodes.some(node => node.name.startsWith('recomputed/block1/'))).toBe(true)
+  })
+
+  it('is not undone by the sharing of common subexpressions', () => {
+    const after = recompute(twoBlocks(), ['block0', 'block1'])
+    const copies = (graph: Graph) => liveNodes(graph).filter(node => node.op === 'Tanh').length
+    expect(copies(shareCommonSubexpressions(after))).toBe(copies(after))
   })
 })

@@ -4,9 +4,10 @@ import type { Attributes, Node, Value } from '../graph/types.js'
 
 /** A node of the old graph and what its inputs became in the new one. */
 export interface Rewriting {
-  readonly graph: Graph
   readonly node: Node
   readonly inputs: readonly (Value | null)[]
+  /** What a value of the old graph became. */
+  readonly translate: (value: Value) => Value
   /** Applies an operator under the old node's scope. */
   apply(op: string, inputs: readonly (Value | null)[], attributes?: Attributes): readonly Value[]
 }
@@ -37,7 +38,7 @@ export function rewrite(
       scope
         ? copy.within(scope, () => copy.apply(op, operands, attributes))
         : copy.apply(op, operands, attributes)
-    const outputs = visit({ graph: copy, node, inputs, apply }) ?? apply(node.op, inputs, node.attributes)
+    const outputs = visit({ node, inputs, translate, apply }) ?? apply(node.op, inputs, node.attributes)
     node.outputs.forEach((output, i) => {
       if (outputs[i]) became.set(output, outputs[i])
     })
