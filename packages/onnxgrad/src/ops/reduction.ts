@@ -2,7 +2,8 @@ import { axesOf } from '../graph/shape.js'
 import type { Value } from '../graph/types.js'
 import { defineOp, type GradientRule, int, integers, ints, type OpDefinition, required } from './define-op.js'
 import { cast, div, mul } from './elementwise.js'
-import { expand, reshape } from './layout.js'
+import { expand } from './layout.js'
+import { reshape } from './reshaping.js'
 
 interface ReduceOptions {
   /** Keep the reduced axes with length 1. Default false. */

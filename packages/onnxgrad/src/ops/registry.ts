@@ -7,6 +7,7 @@ import { layout } from './layout.js'
 import { matrixProducts } from './matrix-product.js'
 import { normalizations } from './normalization.js'
 import { reductions } from './reduction.js'
+import { reshapings } from './reshaping.js'
 import { selections } from './selection.js'
 
 /** Every operator, by family. */
@@ -18,6 +19,7 @@ export const operators: readonly OpDefinition[] = [
   ...convolutions,
   ...normalizations,
   ...reductions,
+  ...reshapings,
   ...layout,
   ...selections,
 ]
