@@ -3,6 +3,7 @@ import { comparisons } from './comparison.js'
 import { convolutions } from './convolution.js'
 import type { OpDefinition } from './define-op.js'
 import { elementwise } from './elementwise.js'
+import { indexings } from './indexing.js'
 import { layout } from './layout.js'
 import { matrixProducts } from './matrix-product.js'
 import { normalizations } from './normalization.js'
@@ -21,6 +22,7 @@ export const operators: readonly OpDefinition[] = [
   ...reductions,
   ...reshapings,
   ...layout,
+  ...indexings,
   ...selections,
 ]
 
