@@ -8,7 +8,8 @@ import { reshape } from './reshaping.js'
 
 /**
  * The elements of x at the given places of an axis, which the axes of `indices` replace. Negative places count
- * from the end. @param indices int64 or int32; numbers become a constant, one number drops the axis.
+ * from the end. Throws GraphError for a constant index outside the axis.
+ * @param indices int64 or int32 of any shape; plain numbers become a constant, and one number drops the axis.
  */
 export function gather(x: Value, indices: Value | number | readonly number[], axis = 0): Value {
   const at =
