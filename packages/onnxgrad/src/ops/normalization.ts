@@ -2,9 +2,9 @@ import { axisOf } from '../graph/shape.js'
 import type { Value } from '../graph/types.js'
 import { defineOp, int, type OpDefinition, required } from './define-op.js'
 import { add, exp, mul, sub } from './elementwise.js'
-import { reshape } from './layout.js'
 import { linear, matmul } from './matrix-product.js'
 import { reduceMean, reduceSum } from './reduction.js'
+import { reshape } from './reshaping.js'
 
 export function softmax(x: Value, axis = -1): Value {
   return x.graph.apply('Softmax', [x], { axis })[0]!

@@ -2,7 +2,8 @@ import type { Graph } from '../graph/graph.js'
 import { liveNodes } from '../graph/live-nodes.js'
 import { isFloat, type Node, type Value } from '../graph/types.js'
 import { add, mul } from '../ops/elementwise.js'
-import { reshape, slice } from '../ops/layout.js'
+import { slice } from '../ops/layout.js'
+import { reshape } from '../ops/reshaping.js'
 import { rewrite } from './rewrite.js'
 
 /**
