@@ -127,15 +127,15 @@ describe('micro-batches', () => {
       const events = JSON.parse(await readFile(path.join(folder, file!), 'utf8')) as { name: string }[]
       const ran = events.map(({ name }) => name.replace(/_kernel_time$/, ''))
       for (const part of [1, 2]) {
-        // What depends on the batch: parameters alone may be prepared at any time.
-        const fed = new Set<Node>()
+        // What depends on the batch, after it was sliced: parameters alone may be prepared at any time.
+        const fed = new Set<Node | null>()
         for (const node of graph.nodes) {
           if (!node.name.startsWith(`micro${part}/`)) continue
-          const held =
-            node.op === 'Where' || node.inputs.some(input => input?.producer && fed.has(input.producer))
-          if (held) fed.add(node)
+          if (node.op === 'Slice' && node.inputs[0]!.name in batch(0)) fed.add(node)
+          if (node.inputs.some(input => input?.producer && fed.has(input.producer))) fed.add(node)
         }
-        const names = new Set([...fed].map(({ name }) => name))
+        const sliced = [...fed].filter(node => node!.inputs[0]!.producer !== null)
+        const names = new Set(sliced.map(node => node!.name))
         const begun = ran.findIndex(name => names.has(name))
         const ended = ran.findLastIndex(name => name.startsWith(`micro${part - 1}/backward/`))
         expect(ended).toBeGreaterThan(0)
