@@ -4,8 +4,9 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { initialWeights, type Weights } from '../models/model.js'
 import { rng } from '../random/rng.js'
 import { tinyImages, tinyViT } from '../testing/tiny.js'
+import { batcher } from './batches.js'
 import { predict } from './classifier.js'
-import { batcher, type StepEvent, stepsOf, type TrainingState, train, trainingStep } from './train.js'
+import { type StepEvent, stepsOf, type TrainingState, train, trainingStep } from './train.js'
 import { trainingConfig } from './training-config.js'
 
 const runtime = startRuntime({ threads: 1 })

@@ -9,6 +9,11 @@ export interface ModelParameter {
   /** Whether weight decay applies: matrices and kernels, not biases, norms and embeddings. */
   readonly decay: boolean
   readonly init: Initializer
+  /**
+   * Layers between it and the input, for layer-wise learning rates: 0 for embeddings, i + 1 for block i, and one
+   * more for what follows the blocks (BEiT, Bao et al. 2022).
+   */
+  readonly depth?: number
 }
 
 /** Tensors of a model by parameter name, row-major. */

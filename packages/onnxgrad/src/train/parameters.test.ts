@@ -113,7 +113,7 @@ describe('layer-wise rates', () => {
       ['head', 1],
     ])
     expect(() => layerwiseRates({ ...parameters, other: { shape: [1], decay: true } }, 0.75)).toThrow(
-      "layer-wise rates need every parameter's depth, and 'other' has none: give it one",
+      "layer-wise rates need every parameter's depth, and 'other' has none: give it one or do without",
     )
   })
 })

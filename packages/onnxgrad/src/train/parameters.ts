@@ -32,7 +32,7 @@ export function layerwiseRates<P extends ParameterSpec & Layered>(
     const { depth } = parameters[name]!
     if (depth === undefined)
       throw new InputError(
-        `layer-wise rates need every parameter's depth, and '${name}' has none: give it one`,
+        `layer-wise rates need every parameter's depth, and '${name}' has none: give it one or do without`,
       )
     return depth
   }
