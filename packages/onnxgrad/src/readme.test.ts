@@ -29,6 +29,11 @@ describe('the README', () => {
     expect(lines.at(-1)).toBe('16 trained values in w1')
   })
 
+  it('trains with every option', async () => {
+    const promised = /console\.log\('moved:.*\/\/ (.*)/.exec(examples[2]!)![1]!
+    expect((await run(2)).trim()).toBe(promised)
+  })
+
   it('lists every operator, by what its gradient is', () => {
     const names = (kind: (gradient: unknown) => boolean) =>
       operators
