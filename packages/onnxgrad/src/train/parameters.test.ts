@@ -89,7 +89,7 @@ describe('a frozen parameter', () => {
     expect(frozen(['b'])).toEqual(['b.w', 'b.v'])
     expect(frozen(['b.v'])).toEqual(['b.v'])
     expect(frozen([])).toEqual([])
-    expect(() => frozen(['b.'])).toThrow("no parameter is called 'b.' or begins so: choose from a, b.w, b.v")
+    expect(() => frozen(['b.'])).toThrow("no parameter is called 'b.' or begins so: they begin a, b.w, b.v")
   })
 
   it('leaves another one to train', () => {

@@ -57,8 +57,11 @@ export function freeze<P extends ParameterSpec>(
   const covers = (group: string, name: string) => name === group || name.startsWith(`${group}.`)
   const names = Object.keys(parameters)
   for (const group of frozen) {
-    if (!names.some(name => covers(group, name)))
-      throw new InputError(`no parameter is called '${group}' or begins so: choose from ${names.join(', ')}`)
+    if (names.some(name => covers(group, name))) continue
+    const known = new Set(names.map(name => name.split('.').slice(0, 2).join('.')))
+    throw new InputError(
+      `no parameter is called '${group}' or begins so: they begin ${[...known].join(', ')}`,
+    )
   }
   return Object.fromEntries(
     names.map(name => {
