@@ -40,7 +40,7 @@ export function evaluateAt(
   options: EvaluationOptions,
 ): Evaluation {
   const { graph, forward, inputs, specs, microBatches } = options
-  const whole = (part: Values, share: number): Evaluation => {
+  const pass = (part: Values, share: number): Evaluation => {
     const { loss, deliver = {} } = forward(graph, parameters, part)
     // The share in the mean over all micro-batches; of all there is, no node is needed.
     const seed = share === 1 ? {} : { seed: graph.constant(loss.dtype, [], [share]) }
@@ -56,13 +56,13 @@ export function evaluateAt(
     })
     return { loss, deliver, gradients: reached }
   }
-  if (microBatches === 1) return whole(inputs, 1)
+  if (microBatches === 1) return pass(inputs, 1)
   let total: Evaluation | undefined
   for (let i = 0; i < microBatches; i++) {
     total = graph.within(`micro${i}`, () => {
       const part = microBatch(inputs, specs, i, microBatches)
       const ready = total ? waitFor(graph, total.gradients, part) : part
-      return joined(total, whole(ready, 1 / microBatches))
+      return joined(total, pass(ready, 1 / microBatches))
     })
   }
   return { ...total!, loss: mul(total!.loss, 1 / microBatches) }
