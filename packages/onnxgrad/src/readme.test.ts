@@ -28,6 +28,11 @@ describe('the README', () => {
     expect(lines.at(-1)).toBe('16 trained values in w1')
   })
 
+  it('trains with every option', async () => {
+    const promised = /console\.log\('moved:.*\/\/ (.*)/.exec(examples[2]!)![1]!
+    expect((await run(2)).trim()).toBe(promised)
+  })
+
   it('has the table of operators that `npm run operators -- --write` would give it', async () => {
     const tool = fileURLToPath(new URL('../../../tools/operators.mjs', import.meta.url))
     const { stdout } = await promisify(execFile)(process.execPath, [tool])

@@ -1,12 +1,23 @@
-import { InputError, warmupCosine } from 'onnxgrad'
+import {
+  adamW,
+  buildTrainStep,
+  cast,
+  correctCount,
+  crossEntropy,
+  div,
+  type Feeds,
+  InputError,
+  warmupCosine,
+} from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { afterAll, describe, expect, it } from 'vitest'
 import { initialWeights, type Weights } from '../models/model.js'
 import { rng } from '../random/rng.js'
 import { tinyImages, tinyViT } from '../testing/tiny.js'
+import { batcher } from './batches.js'
 import { predict } from './classifier.js'
-import { batcher, type StepEvent, stepsOf, type TrainingState, train, trainingStep } from './train.js'
-import { trainingConfig } from './training-config.js'
+import { type StepEvent, stepsOf, type TrainingState, train, trainingStep } from './train.js'
+import { type TrainingConfig, trainingConfig } from './training-config.js'
 
 const runtime = startRuntime({ threads: 1 })
 afterAll(() => runtime.close())
@@ -67,32 +78,46 @@ describe('train', () => {
     expect((await whole({ seed: 4 })).weights).not.toEqual(first.weights)
   })
 
-  it.each(['adamw', 'sgd'] as const)(
-    'interrupted and resumed ends in the same bits (%s)',
-    async optimizer => {
-      const settings = { config: { ...config, optimizer } }
-      const uninterrupted = await whole(settings)
-      for (const stopAfter of [1, 4]) {
-        const abort = new AbortController()
-        let saved: TrainingState | undefined
-        const steps: StepEvent[] = []
-        const onStep = (event: StepEvent) => {
-          steps.push(event)
-          if (event.step === stopAfter) abort.abort(new Error('stopped by hand'))
-        }
-        const onCheckpoint = async (state: TrainingState) => {
-          saved = state
-        }
-        await expect(
-          train({ ...options, ...settings, onStep, onCheckpoint, signal: abort.signal }),
-        ).rejects.toThrow('stopped by hand')
-        expect(saved!.step).toBe(stopAfter)
-        const rest = await whole({ ...settings, from: saved! })
-        expect(rest.weights).toEqual(uninterrupted.weights)
-        expect([...steps, ...rest.steps]).toEqual(uninterrupted.steps)
+  it.each<[string, Partial<TrainingConfig>]>([
+    ['adamw', {}],
+    ['sgd', { optimizer: 'sgd' }],
+    [
+      'all that has a memory or draws at random',
+      {
+        ema: 0.9,
+        sam: 0.05,
+        mixup: 0.4,
+        cutmix: 1,
+        schedule: 'plateau',
+        dropEpochs: 0.5,
+        layerDecay: 0.75,
+        frozen: ['vit.embeddings'],
+        microBatches: 2,
+      },
+    ],
+  ])('interrupted and resumed ends in the same bits (%s)', async (_, changes) => {
+    const settings = { config: { ...config, ...changes } }
+    const uninterrupted = await whole(settings)
+    for (const stopAfter of [1, 4]) {
+      const abort = new AbortController()
+      let saved: TrainingState | undefined
+      const steps: StepEvent[] = []
+      const onStep = (event: StepEvent) => {
+        steps.push(event)
+        if (event.step === stopAfter) abort.abort(new Error('stopped by hand'))
       }
-    },
-  )
+      const onCheckpoint = async (state: TrainingState) => {
+        saved = state
+      }
+      await expect(
+        train({ ...options, ...settings, onStep, onCheckpoint, signal: abort.signal }),
+      ).rejects.toThrow('stopped by hand')
+      expect(saved!.step).toBe(stopAfter)
+      const rest = await whole({ ...settings, from: saved! })
+      expect(rest.weights).toEqual(uninterrupted.weights)
+      expect([...steps, ...rest.steps]).toEqual(uninterrupted.steps)
+    }
+  })
 
   it('hands out a checkpoint wherever one is wanted, without changing the course', async () => {
     const saved: TrainingState[] = []
@@ -131,6 +156,112 @@ describe('train', () => {
     const right = (called: Int32Array) => called.filter((label, i) => label === test.labels[i]).length
     expect(right(await predict(runtime, model, trained, test, 25))).toBeGreaterThan(50)
     expect(right(await predict(runtime, model, weights, test, 25))).toBeLessThan(40)
+  })
+})
+
+describe('the training step', () => {
+  const [count, side] = [config.batchSize, data.height]
+
+  it('by default is forward pass, gradients and optimizer, and nothing else', () => {
+    const step = buildTrainStep({
+      parameters: model.parameters,
+      optimizer: adamW({ weightDecay: 0.05 }),
+      clipNorm: 1,
+      forward(graph, parameters) {
+        const images = graph.input('images', 'uint8', [count, 3, side, side])
+        const labels = graph.input('labels', 'int64', [count])
+        const branchScale = graph.input('branchScale', 'float32', [model.branches, count])
+        const pixels = div(cast(images, 'float32'), 255)
+        const { logits } = model.forward(parameters, pixels, { branchScale })
+        return { loss: crossEntropy(logits, labels, 0.1), deliver: { correct: correctCount(logits, labels) } }
+      },
+    })
+    expect(trainingStep(model, config, data).model).toEqual(step.model)
+  })
+
+  it('of mixed images that were not mixed learns what it learns of labels', async () => {
+    const plain = { ...config, stochasticDepth: 0 }
+    const feeds = batcher(data, plain, 3, 3, model.branches)(0)
+    const targets = Float32Array.from({ length: count * 3 }, (_, i) =>
+      Number(feeds.labels!.data[Math.floor(i / 3)]) === i % 3 ? 1 : 0,
+    )
+    const soft = {
+      images: feeds.images!,
+      targets: { dtype: 'float32', shape: [count, 3], data: targets } as const,
+    }
+    const learned = async (config: TrainingConfig, batch: Feeds) => {
+      const step = trainingStep(model, config, data)
+      const session = await runtime.load(step.model, {
+        state: step.state,
+        initialState: step.initialState(weights),
+      })
+      const { loss, correct } = await session.run({ ...batch, ...step.scalars(1, 0.01) })
+      const result = hex(step.result(await session.readState()))
+      await session.release()
+      return { loss, correct, result }
+    }
+    expect(await learned({ ...plain, mixup: 1 }, soft)).toEqual(await learned(plain, feeds))
+  })
+
+  it('has rates by depth: embeddings first, block i next, the head last', () => {
+    const depths = Object.entries(model.parameters).map(([name, { depth }]) => {
+      const block = /layer\.(\d)/.exec(name)
+      const wanted = block ? Number(block[1]) + 1 : name.startsWith('vit.embeddings') ? 0 : 3
+      return { name, depth, wanted }
+    })
+    for (const { depth, wanted, name } of depths) expect(depth, name).toBe(wanted)
+    expect(new Set(depths.map(({ depth }) => depth))).toEqual(new Set([0, 1, 2, 3]))
+  })
+})
+
+describe('a configuration', () => {
+  const frozen = { ...config, frozen: ['vit.embeddings', 'vit.encoder.layer.0'] }
+  const still = (name: string) => /embeddings|layer\.0\./.test(name)
+
+  it('may freeze parameters', async () => {
+    const ended = await whole({ config: frozen })
+    for (const [name, bits] of Object.entries(hex(weights))) {
+      if (still(name)) expect(ended.weights[name], name).toBe(bits)
+      else expect(ended.weights[name], name).not.toBe(bits)
+    }
+  })
+
+  it('may ask for averages of the weights, which change the result alone', async () => {
+    const [plain, averaged] = [await whole(), await whole({ config: { ...config, ema: 0.9 } })]
+    expect(averaged.steps).toEqual(plain.steps)
+    for (const name of Object.keys(weights)) expect(averaged.weights[name]).not.toBe(plain.weights[name])
+  })
+
+  it.each<[string, Partial<TrainingConfig>]>([
+    ['SAM', { sam: 0.1 }],
+    ['ASAM', { sam: 0.5, samAdaptive: true }],
+    ['mixup', { mixup: 0.5 }],
+    ['CutMix', { cutmix: 1 }],
+    ['rates by depth', { layerDecay: 0.5 }],
+    ['a linear schedule', { schedule: 'linear' }],
+  ])('may ask for %s, which changes the course', async (_, changes) => {
+    const [plain, changed] = [await whole(), await whole({ config: { ...config, ...changes } })]
+    expect(changed.weights).not.toEqual(plain.weights)
+    expect(changed.steps.every(({ loss }) => loss < 5)).toBe(true)
+  })
+
+  it('of micro-batches comes to what the whole batch comes to', async () => {
+    const [plain, parts] = [await whole(), await whole({ config: { ...config, microBatches: 4 } })]
+    parts.steps.forEach(({ loss, accuracy }, i) => {
+      expect(loss).toBeCloseTo(plain.steps[i]!.loss, 4)
+      expect(accuracy).toBe(plain.steps[i]!.accuracy)
+    })
+  })
+
+  it('is refused where it makes no sense', async () => {
+    const refused = (changes: object) => trainingConfig.safeParse(changes).error?.issues.map(i => i.message)
+    expect(refused({ microBatches: 3 })).toEqual(['3 does not divide the batchSize of 128: choose a divisor'])
+    expect(refused({ samAdaptive: true })).toEqual(['there is no SAM to adapt: set sam above 0'])
+    expect(refused({ ema: 1 })).toHaveLength(1)
+    const failure = (changes: Partial<TrainingConfig>) => () =>
+      trainingStep(model, { ...config, ...changes }, data)
+    expect(failure({ frozen: ['vit.embedding'] })).toThrow(InputError)
+    expect(failure({ frozen: ['vit', 'classifier'] })).toThrow('every parameter is frozen')
   })
 })
 
@@ -193,6 +324,16 @@ describe('batches', () => {
     const later = imagesOf(4)
     imagesOf(0)
     expect(imagesOf(4)).toEqual(later)
+  })
+
+  it('of mixed images have soft targets, and do not depend on what was asked before', () => {
+    const mixed = batcher(data, { ...plain, mixup: 0.5, cutmix: 0.5 }, 3, perEpoch, model.branches)
+    const [later, { branchScale }] = [mixed(4), next(4)]
+    expect(Object.keys(later)).toEqual(['images', 'targets', 'branchScale'])
+    expect(later.branchScale).toEqual(branchScale)
+    expect(later.images!.data).not.toEqual(next(4).images!.data)
+    mixed(0)
+    expect(mixed(4)).toEqual(later)
   })
 
   it('drop later branches more often, and make up for it', () => {

@@ -1,21 +1,24 @@
 import {
+  type BatchInput,
   buildTrainStep,
   cast,
   correctCount,
   crossEntropy,
   div,
+  freeze,
   InputError,
+  layerwiseRates,
   type Runtime,
   type Tensor,
-  warmupCosine,
 } from 'onnxgrad'
-import { augment } from '../image/augment.js'
-import { type ImageSet, imageAt, imageSize } from '../image/image-set.js'
+import type { ImageSet } from '../image/image-set.js'
+import { mixes } from '../image/mix.js'
 import type { Model, Weights } from '../models/model.js'
-import { rng } from '../random/rng.js'
+import { batcher } from './batches.js'
+import { learningRate } from './learning-rate.js'
 import { optimizerOf, type TrainingConfig } from './training-config.js'
 
-/** All that a training needs to go on: parameters and optimizer memory by name, and how many steps were done. */
+/** All that a training needs to go on: parameters and every memory by name, and how many steps were done. */
 export interface TrainingState {
   readonly step: number
   readonly tensors: Readonly<Record<string, Tensor>>
@@ -28,10 +31,10 @@ export interface StepEvent {
   /** Epochs done, a fraction. */
   readonly epoch: number
   readonly loss: number
-  /** Share of the (augmented) batch that was called right. */
+  /** Share of the (augmented) batch that was called right; of a mixed image, what it shows most of. */
   readonly accuracy: number
   readonly learningRate: number
-  /** Norm of all gradients before clipping. */
+  /** Norm of all gradients before clipping; of those that the optimizer is given, if it is SAM. */
   readonly gradientNorm: number
 }
 
@@ -45,7 +48,7 @@ export interface TrainOptions {
   /** Decides the order of images, augmentation and dropped branches; a resumed training repeats them exactly. */
   readonly seed: number
   readonly onStep?: (event: StepEvent) => void
-  /** Called with the weights after every full epoch and after the last step. */
+  /** Called with the weights (their averages, if they are kept) after every full epoch and after the last step. */
   readonly onEpoch?: (epoch: number, weights: Weights) => Promise<void>
   /** Called before every step; where it says yes, the state is handed to `onCheckpoint`. */
   readonly wantsCheckpoint?: () => boolean
@@ -65,6 +68,7 @@ export function stepsOf(images: number, config: TrainingConfig): { perEpoch: num
  * Trains a classifier with cross-entropy. The result depends on the data, the configuration, the seed and the
  * runtime's thread count alone, whether or not the training was interrupted.
  *
+ * @returns the last weights, or their averages if the configuration keeps them.
  * @throws InputError if the data do not fit the model or the loss is no longer finite.
  */
 export async function train(options: TrainOptions): Promise<Weights> {
@@ -77,37 +81,25 @@ export async function train(options: TrainOptions): Promise<Weights> {
     )
 
   const step = trainingStep(model, config, data)
-  const resumed = isState(options.from)
+  const resumed = isState(options.from) ? options.from : null
+  const rate = learningRate(config, { perEpoch, total }, resumed?.tensors)
   const session = await runtime.load(step.model, {
     state: step.state,
-    initialState: resumed
-      ? (options.from as TrainingState).tensors
-      : step.initialState(options.from as Weights),
-  })
-  const schedule = warmupCosine({
-    peak: config.learningRate,
-    steps: total,
-    warmup: Math.min(total, Math.round(config.warmupEpochs * perEpoch)),
-    floor: config.floor,
+    initialState: resumed?.tensors ?? step.initialState(options.from as Weights),
   })
   const batches = batcher(data, config, seed, perEpoch, model.branches)
-  const readWeights = async (): Promise<Weights> => {
-    const state = await session.readState()
-    return Object.fromEntries(
-      Object.keys(model.parameters).map(name => [name, state[name]!.data as Float32Array]),
-    )
-  }
+  const readWeights = async (): Promise<Weights> => step.result(await session.readState())
   const checkpoint = async (done: number) =>
-    options.onCheckpoint?.({ step: done, tensors: await session.readState() })
+    options.onCheckpoint?.({ step: done, tensors: { ...(await session.readState()), ...rate.tensors() } })
   try {
-    for (let i = resumed ? (options.from as TrainingState).step : 0; i < total; i++) {
+    for (let i = resumed?.step ?? 0; i < total; i++) {
       if (signal?.aborted) {
         await checkpoint(i)
         signal.throwIfAborted()
       }
       if (options.wantsCheckpoint?.()) await checkpoint(i)
-      const learningRate = schedule(i)
-      const out = await session.run({ ...batches(i), ...step.scalars(i + 1, learningRate) })
+      const now = rate.at(i)
+      const out = await session.run({ ...batches(i), ...step.scalars(i + 1, now) })
       const scalar = (name: string) => Number(out[name]!.data[0])
       const loss = scalar('loss')
       if (!Number.isFinite(loss)) {
@@ -115,13 +107,14 @@ export async function train(options: TrainOptions): Promise<Weights> {
           `the loss became ${loss} at step ${i + 1} of ${total}: lower learningRate (${config.learningRate}) or set clipNorm`,
         )
       }
+      rate.observe(i, loss)
       options.onStep?.({
         step: i + 1,
         steps: total,
         epoch: (i + 1) / perEpoch,
         loss,
         accuracy: scalar('correct') / config.batchSize,
-        learningRate,
+        learningRate: now,
         gradientNorm: scalar('gradientNorm'),
       })
       const ended = (i + 1) % perEpoch === 0 || i + 1 === total
@@ -151,65 +144,40 @@ export function assertFits(model: Model, data: ImageSet): void {
   }
 }
 
-/** The training step's graph: a uint8 batch and its labels in, loss and number of right calls out. */
+/**
+ * The training step's graph: a uint8 batch and its labels (or soft targets, if images are mixed) in, loss and
+ * number of right calls out.
+ *
+ * @throws InputError if the configuration's parameter groups do not fit the model.
+ */
 export function trainingStep(model: Model, config: TrainingConfig, data: Pick<ImageSet, 'height' | 'width'>) {
-  const { batchSize } = config
+  const { batchSize, layerDecay } = config
+  const rated = layerDecay === 1 ? model.parameters : layerwiseRates(model.parameters, layerDecay)
+  const inputs: Record<string, BatchInput> = {
+    images: { dtype: 'uint8', shape: [batchSize, 3, data.height, data.width] },
+    ...(mixes(config)
+      ? { targets: { dtype: 'float32', shape: [batchSize, model.classNames.length] } }
+      : { labels: { dtype: 'int64', shape: [batchSize] } }),
+    ...(config.stochasticDepth > 0 && {
+      branchScale: { dtype: 'float32', shape: [model.branches, batchSize], axis: 1 },
+    }),
+  }
   return buildTrainStep({
-    parameters: model.parameters,
+    parameters: freeze(rated, config.frozen),
+    inputs,
     optimizer: optimizerOf(config),
+    microBatches: config.microBatches,
+    ...(config.recompute && { recompute: model.blocks }),
     ...(config.clipNorm !== null && { clipNorm: config.clipNorm }),
-    forward(graph, parameters) {
-      const images = graph.input('images', 'uint8', [batchSize, 3, data.height, data.width])
-      const labels = graph.input('labels', 'int64', [batchSize])
-      const branchScale =
-        config.stochasticDepth > 0
-          ? graph.input('branchScale', 'float32', [model.branches, batchSize])
-          : undefined
-      const pixels = div(cast(images, 'float32'), 255)
+    ...(config.ema > 0 && { ema: config.ema }),
+    forward(_, parameters, { images, labels, targets, branchScale }) {
+      const pixels = div(cast(images!, 'float32'), 255)
       const { logits } = model.forward(parameters, pixels, branchScale ? { branchScale } : {})
+      const wanted = (targets ?? labels)!
       return {
-        loss: crossEntropy(logits, labels, config.labelSmoothing),
-        deliver: { correct: correctCount(logits, labels) },
+        loss: crossEntropy(logits, wanted, config.labelSmoothing),
+        deliver: { correct: correctCount(logits, wanted) },
       }
     },
   })
-}
-
-/** The feeds of step i: images in the epoch's order, augmented, with their labels. */
-export function batcher(
-  data: ImageSet,
-  config: TrainingConfig,
-  seed: number,
-  perEpoch: number,
-  branches: number,
-) {
-  const { batchSize, stochasticDepth } = config
-  const size = imageSize(data)
-  let order: { epoch: number; indices: Int32Array } | undefined
-  return (i: number): Record<string, Tensor> => {
-    const epoch = Math.floor(i / perEpoch)
-    if (order?.epoch !== epoch)
-      order = { epoch, indices: rng(seed, 'shuffle', epoch).permutation(data.count) }
-    const random = rng(seed, 'augment', i)
-    const pixels = new Uint8Array(batchSize * size)
-    const labels = new BigInt64Array(batchSize)
-    for (let b = 0; b < batchSize; b++) {
-      const index = order.indices[(i % perEpoch) * batchSize + b]!
-      augment(imageAt(data, index), pixels.subarray(b * size, (b + 1) * size), data, config, random)
-      labels[b] = BigInt(data.labels[index]!)
-    }
-    const feeds: Record<string, Tensor> = {
-      images: { dtype: 'uint8', shape: [batchSize, 3, data.height, data.width], data: pixels },
-      labels: { dtype: 'int64', shape: [batchSize], data: labels },
-    }
-    if (stochasticDepth > 0) {
-      const scale = new Float32Array(branches * batchSize)
-      for (let j = 0; j < scale.length; j++) {
-        const drop = (stochasticDepth * (Math.floor(j / batchSize) + 1)) / branches
-        scale[j] = random.uniform() < drop ? 0 : 1 / (1 - drop)
-      }
-      feeds.branchScale = { dtype: 'float32', shape: [branches, batchSize], data: scale }
-    }
-    return feeds
-  }
 }

@@ -9,6 +9,11 @@ export interface ModelParameter {
   /** Whether weight decay applies: matrices and kernels, not biases, norms and embeddings. */
   readonly decay: boolean
   readonly init: Initializer
+  /**
+   * Layers between it and the input, for layer-wise learning rates: 0 for embeddings, i + 1 for block i, and one
+   * more for what follows the blocks (BEiT, Bao et al. 2022).
+   */
+  readonly depth?: number
 }
 
 /** Tensors of a model by parameter name, row-major. */
@@ -37,6 +42,8 @@ export interface Model {
   readonly parameters: Readonly<Record<string, ModelParameter>>
   /** Number of residual branches that stochastic depth can drop. */
   readonly branches: number
+  /** Scopes in which `forward` builds its blocks, each of which can be recomputed to save memory. */
+  readonly blocks: readonly string[]
   /** Tokens in front of the patch tokens in every attention map (the class token). */
   readonly leadingTokens: number
   /** Per-channel mean and standard deviation by which values in [0, 1] are normalized. */

@@ -64,6 +64,7 @@ export function vit({ config, classNames, mean = [0.5, 0.5, 0.5], std = [0.5, 0.
     classNames,
     parameters: parametersOf(config, stem, side * side + 1, classNames.length),
     branches: 2 * config.num_hidden_layers,
+    blocks: Array.from({ length: config.num_hidden_layers }, (_, i) => `block${i}`),
     leadingTokens: 1,
     mean,
     std,
@@ -112,16 +113,17 @@ const projection = 'vit.embeddings.patch_embeddings.projection'
 
 function parametersOf(c: ViTConfig, stem: readonly StemLayer[], tokens: number, classes: number) {
   const all: Record<string, ModelParameter> = {}
+  let depth = 0
   const embedding = (name: string, shape: number[]) => {
-    all[name] = { shape, decay: false, init: { normal: 0.02 } }
+    all[name] = { shape, decay: false, init: { normal: 0.02 }, depth }
   }
   const dense = (name: string, shape: number[], normal = 0.02, bias = true) => {
-    all[`${name}.weight`] = { shape, decay: true, init: { normal } }
-    if (bias) all[`${name}.bias`] = { shape: [shape[0]!], decay: false, init: 'zeros' }
+    all[`${name}.weight`] = { shape, decay: true, init: { normal }, depth }
+    if (bias) all[`${name}.bias`] = { shape: [shape[0]!], decay: false, init: 'zeros', depth }
   }
   const norm = (name: string) => {
-    all[`${name}.weight`] = { shape: [c.hidden_size], decay: false, init: 'ones' }
-    all[`${name}.bias`] = { shape: [c.hidden_size], decay: false, init: 'zeros' }
+    all[`${name}.weight`] = { shape: [c.hidden_size], decay: false, init: 'ones', depth }
+    all[`${name}.bias`] = { shape: [c.hidden_size], decay: false, init: 'zeros', depth }
   }
   const width = c.hidden_size
   embedding('vit.embeddings.cls_token', [1, 1, width])
@@ -132,6 +134,7 @@ function parametersOf(c: ViTConfig, stem: readonly StemLayer[], tokens: number, 
   const [channels, patch] = stem.length > 0 ? [stem.at(-1)!.outputs, 1] : [3, c.patch_size]
   dense(projection, [width, channels, patch, patch], Math.sqrt(1 / (channels * patch * patch)))
   for (let i = 0; i < c.num_hidden_layers; i++) {
+    depth++
     for (const part of ['query', 'key', 'value'])
       dense(`${prefix(i)}.attention.attention.${part}`, [width, width], 0.02, c.qkv_bias)
     dense(`${prefix(i)}.attention.output.dense`, [width, width])
@@ -140,6 +143,7 @@ function parametersOf(c: ViTConfig, stem: readonly StemLayer[], tokens: number, 
     norm(`${prefix(i)}.layernorm_before`)
     norm(`${prefix(i)}.layernorm_after`)
   }
+  depth++
   norm('vit.layernorm')
   dense('classifier', [classes, width])
   return all

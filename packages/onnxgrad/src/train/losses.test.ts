@@ -46,6 +46,38 @@ describe('crossEntropy', () => {
     })
   })
 
+  it('takes a distribution a row, and of one-hot rows is what it is of labels', async () => {
+    const soft = async (targets: readonly number[], smoothing = 0) => {
+      const graph = new Graph()
+      const z = graph.input('z', 'float64', [2, 3])
+      const t = graph.input('t', 'float64', [2, 3])
+      const value = crossEntropy(z, t, smoothing)
+      graph.output('loss', value)
+      graph.output('gradient', gradients([{ value }], [z])[0]!)
+      graph.output('correct', correctCount(z, t))
+      const got = await evaluate(runtime, graph, { z: logits, t: targets })
+      return { loss: numbers(got.loss)[0]!, gradient: numbers(got.gradient), correct: numbers(got.correct) }
+    }
+    for (const smoothing of [0, 0.3]) {
+      const { loss: value, gradient } = await soft([0, 0, 1, 1, 0, 0], smoothing)
+      expect({ loss: value, gradient }).toEqual(await loss(smoothing))
+    }
+    const mixed = await soft([0.25, 0, 0.75, 0, 0.5, 0.5])
+    const first = 0.25 * Math.log(8) + 0.75 * Math.log(8 / 5)
+    expect(mixed.loss).toBeCloseTo((first + Math.log(3)) / 2, 12)
+    expect(mixed.gradient[0]).toBeCloseTo((1 / 8 - 0.25) / 2, 12)
+    // The second row's logits are equal: the first of them is called, which is no largest target.
+    expect(mixed.correct).toEqual([1])
+  })
+
+  it('refuses targets of another shape', () => {
+    const graph = new Graph()
+    const z = graph.input('z', 'float32', [2, 3])
+    expect(() => crossEntropy(z, graph.input('t', 'float32', [2, 4]))).toThrow(
+      /^the targets float32\[2, 4\] do not fit the logits float32\[2, 3\]$/,
+    )
+  })
+
   it('stays finite where a probability is 0', async () => {
     const graph = new Graph()
     const value = crossEntropy(graph.input('z', 'float32', [1, 2]), graph.constant('int64', [1], [1]))

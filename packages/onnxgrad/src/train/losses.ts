@@ -1,8 +1,10 @@
-import { isFloat, type Value } from '../graph/types.js'
+import { GraphError } from '../graph/graph.js'
+import { isFloat, sameShape, showType, type Value } from '../graph/types.js'
 import { add, cast, mul, neg } from '../ops/elementwise.js'
 import { logSoftmax } from '../ops/normalization.js'
 import { reduceMean, reduceSum } from '../ops/reduction.js'
 import { reshape } from '../ops/reshaping.js'
+import { argMax } from '../ops/selection.js'
 
 /**
  * One row a label, 1 at the label and 0 elsewhere, in `dtype`.
@@ -20,22 +22,28 @@ export function oneHot(labels: Value, classes: number, dtype: Value['dtype']): V
 }
 
 /**
- * Mean cross-entropy of logits against integer labels, a scalar.
+ * Mean cross-entropy of logits against labels or soft targets, a scalar.
  * @param logits float (N, classes).
- * @param labels int64 (N).
+ * @param targets int64 (N), each in [0, classes); or a distribution a row, in the logits' type (N, classes).
  * @param smoothing share of the target mass spread evenly over all classes (Szegedy et al. 2016), in [0, 1).
  */
-export function crossEntropy(logits: Value, labels: Value, smoothing = 0): Value {
+export function crossEntropy(logits: Value, targets: Value, smoothing = 0): Value {
   const classes = logits.shape[1]!
-  const hard = oneHot(labels, classes, logits.dtype)
-  const targets = smoothing === 0 ? hard : add(mul(hard, 1 - smoothing), smoothing / classes)
-  return neg(reduceMean(reduceSum(mul(logSoftmax(logits), targets), [1]), [0]))
+  const given = isFloat(targets.dtype) ? targets : oneHot(targets, classes, logits.dtype)
+  if (!sameShape(given.shape, logits.shape))
+    throw new GraphError(`the targets ${showType(targets)} do not fit the logits ${showType(logits)}`)
+  const smoothed = smoothing === 0 ? given : add(mul(given, 1 - smoothing), smoothing / classes)
+  return neg(reduceMean(reduceSum(mul(logSoftmax(logits), smoothed), [1]), [0]))
 }
 
-/** How many rows of logits (N, classes) are largest at their label (int64, N): a float32 scalar. */
-export function correctCount(logits: Value, labels: Value): Value {
+/**
+ * How many rows of logits (N, classes) are largest where their target is: a float32 scalar.
+ * @param targets as for `crossEntropy`; of soft targets the largest counts.
+ */
+export function correctCount(logits: Value, targets: Value): Value {
   if (!isFloat(logits.dtype)) throw new TypeError(`logits must be of a float type, not ${logits.dtype}`)
   const { graph } = logits
-  const called = graph.apply('ArgMax', [logits], { axis: 1, keepdims: 0 })[0]!
+  const called = argMax(logits, 1)
+  const labels = isFloat(targets.dtype) ? argMax(targets, 1) : targets
   return reduceSum(cast(graph.apply('Equal', [called, labels])[0]!, 'float32'), [0])
 }

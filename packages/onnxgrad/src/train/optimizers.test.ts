@@ -7,7 +7,9 @@ import { reduceMean } from '../ops/reduction.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { optimizerGoldens } from './optimizer-goldens.js'
 import { adamW, type Optimizer, sgd } from './optimizers.js'
-import { buildTrainStep } from './train-step.js'
+import { layerwiseRates } from './parameters.js'
+import { sam } from './sam.js'
+import { averageName, buildTrainStep } from './train-step.js'
 
 // Linear regression as tools/make-optimizer-goldens.py has it: whoever changes one changes the other.
 const runtime = startRuntime({ threads: 1 })
@@ -31,13 +33,17 @@ function forward(graph: Graph, { weight, bias }: Readonly<Record<string, Value>>
   return { loss: reduceMean(mul(error, error), [0, 1]) }
 }
 
-async function run(optimizer: Optimizer, rates: readonly number[], clipNorm?: number, decay = true) {
-  const step = buildTrainStep({
-    parameters: { weight: { shape: [INPUTS, OUTPUTS], decay }, bias: { shape: [OUTPUTS], decay: false } },
-    forward,
-    optimizer,
-    ...(clipNorm !== undefined && { clipNorm }),
-  })
+const parameters = {
+  weight: { shape: [INPUTS, OUTPUTS], decay: true, depth: 0 },
+  bias: { shape: [OUTPUTS], decay: false, depth: 1 },
+}
+
+async function run(
+  optimizer: Optimizer,
+  rates: readonly number[],
+  options: Partial<Parameters<typeof buildTrainStep>[0]> = {},
+) {
+  const step = buildTrainStep({ parameters, forward, optimizer, ...options })
   const session = await runtime.load(step.model, {
     state: step.state,
     initialState: step.initialState(start),
@@ -51,30 +57,50 @@ async function run(optimizer: Optimizer, rates: readonly number[], clipNorm?: nu
   }
   const state = await session.readState()
   await session.release()
-  const values = (name: string) => Array.from(state[name]!.data, Number)
-  return { losses, norms, weight: values('weight'), bias: values('bias'), state }
+  const values = (name: string) => Array.from(state[name]?.data ?? [], Number)
+  return {
+    losses,
+    norms,
+    weight: values('weight'),
+    bias: values('bias'),
+    averageWeight: values(averageName('weight')),
+    averageBias: values(averageName('bias')),
+    state,
+  }
 }
 
-const cases: Record<keyof typeof optimizerGoldens, [Optimizer, number?]> = {
+const cases: Record<keyof typeof optimizerGoldens, [Optimizer, Parameters<typeof run>[2]?]> = {
   adamW: [adamW({ weightDecay: 0 })],
   'adamW, decay': [adamW({ weightDecay: 0.3 })],
-  'adamW, betas, epsilon, clipped': [adamW({ betas: [0.8, 0.95], epsilon: 1e-3, weightDecay: 0.1 }), 0.5],
+  'adamW, betas, epsilon, clipped': [
+    adamW({ betas: [0.8, 0.95], epsilon: 1e-3, weightDecay: 0.1 }),
+    { clipNorm: 0.5 },
+  ],
   sgd: [sgd()],
   'sgd, momentum': [sgd({ momentum: 0.9 })],
-  'sgd, momentum, clipped': [sgd({ momentum: 0.9 }), 0.25],
+  'sgd, momentum, clipped': [sgd({ momentum: 0.9 }), { clipNorm: 0.25 }],
   'sgd, nesterov': [sgd({ momentum: 0.8, nesterov: true })],
+  'sam, sgd, momentum': [sam(sgd({ momentum: 0.9 }), { rho: 0.25 })],
+  'sam, adamW, decay, clipped': [sam(adamW({ weightDecay: 0.3 }), { rho: 0.25 }), { clipNorm: 0.25 }],
+  'asam, sgd': [sam(sgd(), { rho: 0.5, adaptive: true })],
+  'adamW, decay, layer-wise 0.65': [
+    adamW({ weightDecay: 0.3 }),
+    { parameters: layerwiseRates(parameters, 0.65) },
+  ],
+  'sgd, momentum, averaged': [sgd({ momentum: 0.9 }), { ema: 0.3 }],
 }
 
 describe('against PyTorch', () => {
   const rates = Array.from({ length: 6 }, (_, i) => 0.25 / (i + 1))
-  for (const [name, [optimizer, clipNorm]] of Object.entries(cases)) {
+  for (const [name, [optimizer, options]] of Object.entries(cases)) {
     it(name, async () => {
-      const golden = optimizerGoldens[name as keyof typeof cases]
-      const got = await run(optimizer, rates, clipNorm)
-      for (const key of ['losses', 'norms', 'weight', 'bias'] as const) {
-        expect(got[key].length).toBe(golden[key].length)
-        got[key].forEach((value, i) => {
-          expect(Math.abs(value - golden[key][i]!), `${key}[${i}]`).toBeLessThan(2e-6)
+      const golden = Object.entries(optimizerGoldens[name as keyof typeof cases])
+      const got = await run(optimizer, rates, options)
+      for (const [key, wanted] of golden) {
+        const values = got[key as 'losses']
+        expect(values.length).toBe(wanted.length)
+        values.forEach((value, i) => {
+          expect(Math.abs(value - wanted[i]!), `${key}[${i}]`).toBeLessThan(2e-6)
         })
       }
     })
@@ -92,7 +118,9 @@ describe('weight decay', () => {
     decayed.weight.forEach((value, i) => {
       expect(value).toBeCloseTo(plain.weight[i]! - 0.125 * start.weight[i]!, 6)
     })
-    const unmarked = await run(make(0.25), [0.5], undefined, false)
+    const unmarked = await run(make(0.25), [0.5], {
+      parameters: { ...parameters, weight: { ...parameters.weight, decay: false } },
+    })
     expect(unmarked.weight).toEqual(plain.weight)
   })
 })
@@ -100,7 +128,7 @@ describe('weight decay', () => {
 describe('clipping', () => {
   it('scales all gradients by one factor, to the wanted norm', async () => {
     const free = await run(sgd(), [1])
-    const clipped = await run(sgd(), [1], 0.25)
+    const clipped = await run(sgd(), [1], { clipNorm: 0.25 })
     const norm = free.norms[0]!
     expect(norm).toBeGreaterThan(0.25)
     expect(clipped.norms[0]).toBe(norm)
@@ -115,9 +143,20 @@ describe('clipping', () => {
   })
 
   it('leaves small gradients alone', async () => {
-    const [free, clipped] = [await run(sgd(), [1]), await run(sgd(), [1], 100)]
+    const [free, clipped] = [await run(sgd(), [1]), await run(sgd(), [1], { clipNorm: 100 })]
     expect(clipped.weight).toEqual(free.weight)
     expect(clipped.bias).toEqual(free.bias)
+  })
+})
+
+describe('sam', () => {
+  it('of a vanishing radius is its base, and adds no memory', async () => {
+    const [plain, near] = [await run(sgd(), [0.5, 0.5]), await run(sam(sgd(), { rho: 1e-7 }), [0.5, 0.5])]
+    near.weight.forEach((value, i) => {
+      expect(value).toBeCloseTo(plain.weight[i]!, 5)
+    })
+    expect(near.losses[0]).toBe(plain.losses[0])
+    expect(Object.keys(near.state)).toEqual(Object.keys(plain.state))
   })
 })
 

@@ -23,6 +23,8 @@ export interface Optimizer {
   readonly scalars: (step: number) => Readonly<Record<string, number>>
   /** Builds the new parameter and the new slots. */
   readonly update: (update: Update) => { parameter: Value; slots: readonly Value[] }
+  /** Where the gradient is to be taken in place of the parameters themselves, given their gradients there. */
+  readonly perturb?: (parameters: readonly Value[], gradients: readonly Value[]) => readonly Value[]
 }
 
 export interface AdamWOptions {

@@ -5,7 +5,7 @@ import { startRuntime } from '../runtime/node/index.js'
 import type { Tensor } from '../runtime/session.js'
 import { correctCount, crossEntropy } from './losses.js'
 import { adamW, sgd } from './optimizers.js'
-import { buildTrainStep, slotName, type TrainStepOptions } from './train-step.js'
+import { averageName, buildTrainStep, slotName, type TrainStepOptions } from './train-step.js'
 
 const runtime = startRuntime({ threads: 1 })
 afterAll(() => runtime.close())
@@ -137,6 +137,35 @@ describe('buildTrainStep', () => {
     const state = step.initialState(first)
     expect(state[slotName('v', 'out.weight')]!.data).toEqual(new Float32Array(CLASSES * HIDDEN))
     expect(Object.keys(state).sort()).toEqual(Object.keys(step.state).sort())
+  })
+})
+
+describe('averages of the parameters', () => {
+  it('start at them, are the result, and leave their course alone', async () => {
+    const averaged = buildTrainStep({ ...options, ema: 0.9 })
+    const initialState = averaged.initialState(first)
+    expect(initialState[averageName('hidden.bias')]!.data).toEqual(first['hidden.bias'])
+    expect(Object.keys(initialState).sort()).toEqual(Object.keys(averaged.state).sort())
+    const [plain, session] = [
+      await load(step.initialState(first)),
+      await runtime.load(averaged.model, { state: averaged.state, initialState }),
+    ]
+    for (let i = 0; i < 3; i++) {
+      await plain.run(feedsOf(i))
+      await session.run({ ...feedsOf(i), ...averaged.scalars(i + 1, 0.05 / (i + 1)) })
+    }
+    const [state, ended] = [await session.readState(), await plain.readState()]
+    expect(bytes(state)).toMatchObject(bytes(ended))
+    expect(averaged.result(state)['out.weight']).toBe(state[averageName('out.weight')]!.data)
+    expect(averaged.result(state)['out.weight']).not.toEqual(ended['out.weight']!.data)
+    expect(step.result(ended)['out.weight']).toBe(ended['out.weight']!.data)
+    await Promise.all([plain.release(), session.release()])
+  })
+
+  it('decay slowly only once there is something to average', () => {
+    const { scalars } = buildTrainStep({ ...options, ema: 0.9 })
+    const decay = (at: number) => Number(scalars(at, 1).emaDecay!.data[0])
+    expect([1, 2, 80, 81, 1000].map(decay)).toEqual([2 / 11, 3 / 12, 81 / 90, 0.9, 0.9].map(Math.fround))
   })
 })
 

@@ -1,46 +1,60 @@
-import { gradients } from '../autodiff/gradients.js'
+import { InputError } from '../errors.js'
 import { Graph, GraphError } from '../graph/graph.js'
 import { toOnnx } from '../graph/to-onnx.js'
-import { allocate, type Shape, sizeOf, type Value } from '../graph/types.js'
-import { add, div, min, mul, sqrt } from '../ops/elementwise.js'
-import { reduceSumSquare } from '../ops/reduction.js'
+import { allocate, sizeOf, type Value } from '../graph/types.js'
+import { add, div, min, mul, sub } from '../ops/elementwise.js'
 import { shareCommonSubexpressions } from '../passes/common-subexpressions.js'
 import { foldScalars } from '../passes/fold-scalars.js'
+import { recompute } from '../passes/recompute.js'
 import type { Feeds, Tensor } from '../runtime/session.js'
+import { evaluateAt, type Forward } from './evaluation.js'
+import { globalNorm } from './global-norm.js'
+import type { BatchInput } from './micro-batches.js'
 import type { Optimizer } from './optimizers.js'
-
-/** A trainable tensor, float32. */
-export interface ParameterSpec {
-  readonly shape: Shape
-  /** Whether weight decay applies. Usual: matrices and kernels yes; biases, norms and embeddings no. */
-  readonly decay: boolean
-}
+import type { ParameterSpec } from './parameters.js'
 
 export interface TrainStepOptions {
   readonly parameters: Readonly<Record<string, ParameterSpec>>
+  /** What is fed at every step, by name: the batch. */
+  readonly inputs?: Readonly<Record<string, BatchInput>>
   /**
-   * Builds the forward pass: adds its own inputs (a batch) to the graph and returns the scalar loss, and
-   * whatever else each step is to deliver.
+   * Builds the forward pass from the parameters and `inputs`: returns the scalar loss, a mean over the batch, and
+   * whatever else each step is to deliver, sums over the batch. It may also add inputs of its own to the graph,
+   * unless it has to be called more than once: for every micro-batch, and twice for SAM.
    */
-  readonly forward: (
-    graph: Graph,
-    parameters: Readonly<Record<string, Value>>,
-  ) => { loss: Value; deliver?: Readonly<Record<string, Value>> }
+  readonly forward: Forward
   readonly optimizer: Optimizer
   /** Gradients are scaled so that the norm over all of them is at most this. Default: not clipped. */
   readonly clipNorm?: number
+  /**
+   * Equal parts of the batch that are worked off one after the other, their gradients added up: less memory for
+   * the same result up to rounding. Default 1.
+   */
+  readonly microBatches?: number
+  /**
+   * Scopes (see `Graph.within`) whose activations are computed again in the backward pass instead of being kept:
+   * less memory for about a third more work. Default: none.
+   */
+  readonly recompute?: readonly string[]
+  /**
+   * Keeps an exponential moving average of the trained parameters with this decay, in [0, 1). It is
+   * min(ema, (1 + step) / (10 + step)), so that the first steps are soon forgotten. Default: none.
+   */
+  readonly ema?: number
 }
 
 /** A training step as one ONNX model: forward, backward and optimizer. */
 export interface TrainStep {
   readonly graph: Graph
   readonly model: Uint8Array
-  /** The session's state: parameters and optimizer memory, input → output. */
+  /** The session's state: parameters, optimizer memory and averages, input → output. */
   readonly state: Readonly<Record<string, string>>
-  /** State for these parameters, with the optimizer's memory at zero. */
+  /** State for these parameters, with the optimizer's memory at zero and averages at the parameters. */
   initialState(parameters: Readonly<Record<string, Float32Array>>): Record<string, Tensor>
   /** The scalars to feed besides the batch. @param step counted from 1. */
   scalars(step: number, learningRate: number): Feeds
+  /** The parameters out of a session's state: their averages where there are any. */
+  result(state: Readonly<Record<string, Tensor>>): Record<string, Float32Array>
 }
 
 /** Name of the state tensor in which the optimizer remembers `slot` of a parameter. */
@@ -48,68 +62,87 @@ export function slotName(slot: string, parameter: string): string {
   return `optimizer.${slot}.${parameter}`
 }
 
+/** Name of the state tensor that holds the moving average of a parameter. */
+export function averageName(parameter: string): string {
+  return `ema.${parameter}`
+}
+
 /**
- * Builds a training step. It delivers `loss`, `gradientNorm` (before clipping) and what `forward` delivers.
- * Throws GraphError if a parameter does not reach the loss.
+ * Builds a training step. It delivers `loss`, `gradientNorm` (before clipping) and what `forward` delivers. With
+ * SAM, the loss and what is delivered are those at the parameters, the norm is that of the second gradient.
+ *
+ * @throws GraphError if a parameter does not reach the loss, or the batch does not divide into micro-batches.
+ * @throws InputError if every parameter is frozen.
  */
 export function buildTrainStep(options: TrainStepOptions): TrainStep {
-  const { parameters, optimizer, clipNorm } = options
+  const { parameters, inputs: specs = {}, optimizer, clipNorm, microBatches = 1, ema } = options
   const graph = new Graph()
   const names = Object.keys(parameters)
+  const trained = names.filter(name => !parameters[name]!.frozen)
+  if (trained.length === 0) throw new InputError('every parameter is frozen: leave one free to train')
   const values: Record<string, Value> = {}
   for (const name of names) values[name] = graph.input(name, 'float32', parameters[name]!.shape)
-  const { loss, deliver = {} } = options.forward(graph, values)
-  const raw = graph.within('backward', () =>
-    gradients(
-      [{ value: loss }],
-      names.map(name => values[name]!),
-    ),
-  )
-  const grads = raw.map((gradient, i) => {
-    if (!gradient) throw new GraphError(`parameter '${names[i]}' has no influence on the loss`)
-    return gradient
-  })
-  const state: Record<string, string> = {}
-  const scalarNames = Object.keys(optimizer.scalars(1))
-  graph.within('optimizer', () => {
-    const norm = sqrt(
-      grads
-        .map(g =>
-          reduceSumSquare(
-            g,
-            g.shape.map((_, axis) => axis),
-          ),
-        )
-        .reduce(add),
+  const inputs: Record<string, Value> = {}
+  for (const [name, { dtype, shape }] of Object.entries(specs)) inputs[name] = graph.input(name, dtype, shape)
+
+  const evaluation = { graph, forward: onceUnlessDeclared(options), inputs, specs, microBatches }
+  const { loss, deliver, gradients } = evaluateAt(values, trained, evaluation)
+  let grads = gradients
+  if (optimizer.perturb) {
+    const moved = optimizer.perturb(
+      trained.map(name => values[name]!),
+      grads,
     )
+    const there = { ...values, ...Object.fromEntries(trained.map((name, i) => [name, moved[i]!])) }
+    grads = graph.within('perturbed', () => evaluateAt(there, trained, evaluation).gradients)
+  }
+
+  const state: Record<string, string> = {}
+  const keep = (input: string, value: Value) => {
+    state[input] = `${input}.next`
+    graph.output(`${input}.next`, value)
+  }
+  const scalarsAt = (step: number): Record<string, number> => ({
+    ...optimizer.scalars(step),
+    ...(ema !== undefined && { emaDecay: Math.min(ema, (1 + step) / (10 + step)) }),
+  })
+  graph.within('optimizer', () => {
+    const norm = globalNorm(grads)
     const scale =
       clipNorm === undefined ? null : min(div(clipNorm, add(norm, 1e-6)), graph.constant('float32', [], [1]))
     const learningRate = graph.input('learningRate', 'float32', [])
-    const scalars = Object.fromEntries(scalarNames.map(name => [name, graph.input(name, 'float32', [])]))
+    const scalars = Object.fromEntries(
+      Object.keys(scalarsAt(1)).map(name => [name, graph.input(name, 'float32', [])]),
+    )
     graph.output('loss', loss)
     graph.output('gradientNorm', norm)
     for (const [name, value] of Object.entries(deliver)) graph.output(name, value)
-    names.forEach((name, i) => {
-      const { shape, decay } = parameters[name]!
+    trained.forEach((name, i) => {
+      const { shape, decay, rate = 1 } = parameters[name]!
+      if (!(rate > 0))
+        throw new GraphError(`parameter '${name}' has rate ${rate}: freeze it, or make it above 0`)
       const slots = optimizer.slots.map(slot => graph.input(slotName(slot, name), 'float32', shape))
       const gradient = scale ? mul(grads[i]!, scale) : grads[i]!
       const next = optimizer.update({
         parameter: values[name]!,
         gradient,
         slots,
-        learningRate,
+        learningRate: rate === 1 ? learningRate : mul(learningRate, rate),
         scalars,
         decay,
       })
-      const keep = (input: string, value: Value) => {
-        state[input] = `${input}.next`
-        graph.output(`${input}.next`, value)
-      }
       keep(name, next.parameter)
       for (const [j, slot] of next.slots.entries()) keep(slotName(optimizer.slots[j]!, name), slot)
+      if (ema === undefined) return
+      const average = graph.input(averageName(name), 'float32', shape)
+      const { emaDecay } = scalars
+      keep(averageName(name), add(mul(average, emaDecay!), mul(next.parameter, sub(1, emaDecay!))))
     })
+    // State like the others, so that one model serves any weights and a checkpoint holds them all.
+    for (const name of names) if (parameters[name]!.frozen) keep(name, values[name]!)
   })
-  const optimized = foldScalars(shareCommonSubexpressions(graph))
+  const shared = foldScalars(shareCommonSubexpressions(graph))
+  const optimized = options.recompute ? recompute(shared, options.recompute) : shared
   return {
     graph: optimized,
     model: toOnnx(optimized, { name: 'training-step' }),
@@ -117,18 +150,20 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
     initialState(weights) {
       const first: Record<string, Tensor> = {}
       for (const name of names) {
-        const { shape } = parameters[name]!
+        const { shape, frozen } = parameters[name]!
         const data = weights[name]
         if (!data) throw new GraphError(`parameter '${name}' has no first value`)
         first[name] = { dtype: 'float32', shape, data }
+        if (frozen) continue
         for (const slot of optimizer.slots) {
           first[slotName(slot, name)] = { dtype: 'float32', shape, data: allocate('float32', sizeOf(shape)) }
         }
+        if (ema !== undefined) first[averageName(name)] = { dtype: 'float32', shape, data }
       }
       return first
     },
     scalars(step, learningRate) {
-      const all = { learningRate, ...optimizer.scalars(step) }
+      const all = { learningRate, ...scalarsAt(step) }
       return Object.fromEntries(
         Object.entries(all).map(([name, value]) => [
           name,
@@ -136,5 +171,25 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
         ]),
       )
     },
+    result: tensors =>
+      Object.fromEntries(
+        names.map(name => [name, (tensors[averageName(name)] ?? tensors[name])!.data as Float32Array]),
+      ),
+  }
+}
+
+/** The forward pass, which may add inputs to the graph only if it is called no more than once. */
+function onceUnlessDeclared({ forward, optimizer, microBatches = 1 }: TrainStepOptions): Forward {
+  if (microBatches === 1 && !optimizer.perturb) return forward
+  return (graph, parameters, inputs) => {
+    const before = graph.inputs.length
+    const built = forward(graph, parameters, inputs)
+    const added = graph.inputs[before]
+    if (added) {
+      throw new GraphError(
+        `the forward pass adds the input '${added.name}', but is called for every micro-batch or twice for SAM: declare it under inputs`,
+      )
+    }
+    return built
   }
 }

@@ -1,0 +1,82 @@
+import { gradients } from '../autodiff/gradients.js'
+import { type Graph, GraphError } from '../graph/graph.js'
+import type { Value } from '../graph/types.js'
+import { add, mul } from '../ops/elementwise.js'
+import { waitFor } from '../passes/wait-for.js'
+import { type BatchInput, microBatch } from './micro-batches.js'
+
+type Values = Readonly<Record<string, Value>>
+
+/** The forward pass as the user of a training step writes it. */
+export type Forward = (
+  graph: Graph,
+  parameters: Values,
+  inputs: Values,
+) => { loss: Value; deliver?: Readonly<Record<string, Value>> }
+
+/** What one forward and backward pass over the batch gives. */
+export interface Evaluation {
+  readonly loss: Value
+  readonly deliver: Values
+  /** One a parameter, in their order. */
+  readonly gradients: readonly Value[]
+}
+
+export interface EvaluationOptions {
+  readonly graph: Graph
+  readonly forward: Forward
+  readonly inputs: Values
+  readonly specs: Readonly<Record<string, BatchInput>>
+  readonly microBatches: number
+}
+
+/**
+ * Loss and gradients of the whole batch at these parameters, micro-batch after micro-batch.
+ * @param wrt names of the parameters to differentiate at.
+ * @throws GraphError if one of them does not reach the loss.
+ */
+export function evaluateAt(
+  parameters: Values,
+  wrt: readonly string[],
+  options: EvaluationOptions,
+): Evaluation {
+  const { graph, forward, inputs, specs, microBatches } = options
+  const pass = (part: Values, share: number): Evaluation => {
+    const { loss, deliver = {} } = forward(graph, parameters, part)
+    // The share in the mean over all micro-batches; of all there is, no node is needed.
+    const seed = share === 1 ? {} : { seed: graph.constant(loss.dtype, [], [share]) }
+    const found = graph.within('backward', () =>
+      gradients(
+        [{ value: loss, ...seed }],
+        wrt.map(name => parameters[name]!),
+      ),
+    )
+    const reached = found.map((gradient, i) => {
+      if (!gradient) throw new GraphError(`parameter '${wrt[i]}' has no influence on the loss`)
+      return gradient
+    })
+    return { loss, deliver, gradients: reached }
+  }
+  if (microBatches === 1) return pass(inputs, 1)
+  let total: Evaluation | undefined
+  for (let i = 0; i < microBatches; i++) {
+    total = graph.within(`micro${i}`, () => {
+      const part = microBatch(inputs, specs, i, microBatches)
+      if (!total) return pass(part, 1 / microBatches)
+      const waiting = waitFor(total.gradients, Object.values(part))
+      const ready = Object.fromEntries(Object.keys(part).map((name, j) => [name, waiting[j]!]))
+      return joined(total, pass(ready, 1 / microBatches))
+    })
+  }
+  return { ...total!, loss: mul(total!.loss, 1 / microBatches) }
+}
+
+function joined(total: Evaluation, part: Evaluation): Evaluation {
+  return {
+    loss: add(total.loss, part.loss),
+    deliver: Object.fromEntries(
+      Object.entries(part.deliver).map(([name, value]) => [name, add(total.deliver[name]!, value)]),
+    ),
+    gradients: part.gradients.map((gradient, i) => add(total.gradients[i]!, gradient)),
+  }
+}
