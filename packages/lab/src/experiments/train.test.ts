@@ -253,6 +253,16 @@ describe('a configuration', () => {
     })
   })
 
+  it('may compute its blocks again instead of keeping them', async () => {
+    const [plain, again] = [await whole(), await whole({ config: { ...config, recompute: true } })]
+    again.steps.forEach(({ loss }, i) => {
+      expect(loss).toBeCloseTo(plain.steps[i]!.loss, 5)
+    })
+    const nodes = trainingStep(model, { ...config, recompute: true }, data).graph.nodes
+    for (const block of model.blocks)
+      expect(nodes.some(({ name }) => name.includes(`recomputed/${block}/`))).toBe(true)
+  })
+
   it('is refused where it makes no sense', async () => {
     const refused = (changes: object) => trainingConfig.safeParse(changes).error?.issues.map(i => i.message)
     expect(refused({ microBatches: 3 })).toEqual(['3 does not divide the batchSize of 128: choose a divisor'])
