@@ -56,7 +56,7 @@ export function expand(x: Value, shape: Shape): Value {
 }
 
 /** Start, end and step of every sliced axis, as numpy reads them. */
-function bounds(inputs: readonly (Value | null)[]) {
+export function bounds(inputs: readonly (Value | null)[]) {
   const x = required(inputs, 0)
   const [starts, ends] = [integers(required(inputs, 1)), integers(required(inputs, 2))]
   const axes = inputs[3] ? integers(inputs[3]) : starts.map((_, i) => i)
