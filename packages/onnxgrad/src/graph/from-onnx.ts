@@ -90,12 +90,11 @@ export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): OnnxMode
     sources,
   )
   const made = new Set([...sources, ...nodes.flatMap(node => node.outputs)])
-  outputs.forEach((name, i) => {
-    if (!made.has(name))
-      throw new InputError(`output '${name}' is not computed by any node; the file is damaged`)
-    if (outputs.indexOf(name) !== i)
-      throw new InputError(`output '${name}' is there twice; the file is damaged`)
-  })
+  for (const name of outputs) {
+    if (!made.delete(name)) {
+      throw new InputError(`output '${name}' is computed by no node, or is there twice; the file is damaged`)
+    }
+  }
   const trainable = trainableOf(nodes, outputs, initializers)
   const file: FileGraph = { opset, inputs, outputs, nodes, initializers, trainable }
   return {

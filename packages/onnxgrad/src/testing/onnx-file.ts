@@ -27,6 +27,8 @@ export interface OnnxFile {
   readonly initializers?: Readonly<Record<string, Tensor>>
   readonly nodes: readonly OnnxNode[]
   readonly outputs: readonly string[]
+  /** Element types of the outputs by ONNX's numbers, for the runtime, which wants them said. */
+  readonly types?: Readonly<Record<string, number>>
 }
 
 /** An ONNX file as another program would write it, from the messages themselves. */
@@ -62,7 +64,10 @@ export function onnxFile(file: OnnxFile, change: (model: Message) => void = () =
           },
         },
       })),
-      output: file.outputs.map(name => ({ name })),
+      output: file.outputs.map(name => ({
+        name,
+        type: { tensorType: { elemType: file.types?.[name] ?? dataTypes.float32 } },
+      })),
     },
   }
   change(model)
@@ -84,6 +89,7 @@ function attributeMessage([name, value]: [string, AttributeValue]): Message {
   if (typeof value === 'object' && 'data' in value) {
     return { name, type: attributeTypes.tensor, t: tensorMessage('', value) }
   }
+  if (name === 'value_floats') return { name, type: attributeTypes.floats, floats: value }
   if (typeof value === 'object') return { name, type: attributeTypes.ints, ints: value }
   if (Number.isInteger(value)) return { name, type: attributeTypes.int, i: value }
   return { name, type: attributeTypes.float, f: value }
