@@ -2,9 +2,9 @@ import { GraphError } from '../graph/graph.js'
 import { broadcastAxes } from '../graph/shape.js'
 import { isFloat, type Node, sameShape, showType, type Value } from '../graph/types.js'
 import { add } from '../ops/elementwise.js'
-import { reshape } from '../ops/layout.js'
 import { reduceSum } from '../ops/reduction.js'
 import { opFor } from '../ops/registry.js'
+import { reshape } from '../ops/reshaping.js'
 
 /**
  * Reverse-mode differentiation: appends to the graph the gradients of Σ⟨seed, objective⟩ at `wrt`.

@@ -3,7 +3,7 @@ import { opFor } from '../ops/registry.js'
 import type { Tensor } from '../runtime/session.js'
 import { dataTypes } from './onnx-schema.js'
 import { dtypeOf } from './onnx-tensor.js'
-import { axesOf, axisOf } from './shape.js'
+import { axisOf } from './shape.js'
 import { type Attribute, type Attributes, type DType, sizeOf, type Value } from './types.js'
 
 // How nodes of opset 13 to 21 are said in the form that this package works with: opset 17, static shapes. An
@@ -69,8 +69,6 @@ function declared({ op, attributes }: ForeignNode): Attributes {
 const asItStands: Conversion = (node, to) => to.apply(node.op, node.inputs, declared(node))
 
 const vector = (to: Builder, values: readonly number[]) => to.constant('int64', [values.length], values)
-const reshape = (to: Builder, x: Value, shape: readonly number[]) =>
-  to.apply('Reshape', [x, vector(to, shape)])
 
 /** Axes given by an input (from opset 18) or by the attribute. */
 function axesGiven({ inputs, attributes }: ForeignNode): number[] | undefined {
@@ -145,35 +143,6 @@ const conversions: Readonly<Record<string, Conversion>> = {
     return [to.constant(inputs[0]!.dtype, [count], values)]
   },
 
-  // One way to say that elements stay in order: Reshape.
-  Squeeze(node, to) {
-    const { shape } = required(node.inputs, 0)
-    const given = axesGiven(node)
-    const axes = given ? axesOf(given, shape.length) : shape.flatMap((dim, i) => (dim === 1 ? [i] : []))
-    for (const axis of axes)
-      if (shape[axis] !== 1) throw new Error(`axis ${axis} has length ${shape[axis]}, not 1`)
-    return reshape(
-      to,
-      node.inputs[0]!,
-      shape.filter((_, i) => !axes.includes(i)),
-    )
-  },
-  Unsqueeze(node, to) {
-    const x = required(node.inputs, 0)
-    const given = axesGiven(node) ?? []
-    const axes = axesOf(given, x.shape.length + given.length)
-    const rest = x.shape.values()
-    const lengths = Array.from({ length: x.shape.length + axes.length }, (_, i) =>
-      axes.includes(i) ? 1 : rest.next().value!,
-    )
-    return reshape(to, x, lengths)
-  },
-  Flatten({ inputs, attributes }, to) {
-    const x = required(inputs, 0)
-    const given = (attributes.axis as number | undefined) ?? 1
-    const axis = given === x.shape.length ? given : axisOf(given, x.shape.length)
-    return reshape(to, x, [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis))])
-  },
   Reshape(node, to) {
     const { allowzero, ...attributes } = node.attributes
     // With allowzero a 0 is a length; without, it stands for the input's own.
@@ -184,7 +153,16 @@ const conversions: Readonly<Record<string, Conversion>> = {
   },
 
   ...Object.fromEntries(
-    ['ReduceMax', 'ReduceMean', 'ReduceMin', 'ReduceProd', 'ReduceSum'].map(name => [name, reduction]),
+    [
+      'ReduceL1',
+      'ReduceL2',
+      'ReduceLogSumExp',
+      'ReduceMax',
+      'ReduceMean',
+      'ReduceMin',
+      'ReduceProd',
+      'ReduceSum',
+    ].map(name => [name, reduction]),
   ),
 
   Split(node, to) {
@@ -258,9 +236,14 @@ const conversions: Readonly<Record<string, Conversion>> = {
   },
 }
 
+/** Operators that this package does not have: they become constants, another operator, or nothing. */
+const replaced: ReadonlySet<string> = new Set(
+  'CastLike Constant ConstantOfShape Dropout Range Shape Size'.split(' '),
+)
+
 /** Whether an operator of a file can be read at all. */
 export function isReadable(op: string): boolean {
-  return Object.hasOwn(conversions, op) || opFor(op) !== undefined
+  return replaced.has(op) || opFor(op) !== undefined
 }
 
 /** Puts a node of a file into a graph, in this package's form. Throws Error that says what is not supported. */

@@ -35,6 +35,8 @@ function build(name: string, test: OpCase, differentiable: boolean): Built {
 const others: Record<string, OpCase[]> = {
   Sign: [{ name: 'matrix', inputs: [[2, 3]] }],
   Round: [{ name: 'matrix', inputs: [[2, 3]], range: [-3, 3] }],
+  Floor: [{ name: 'matrix', inputs: [[2, 3]], range: [-3, 3] }],
+  Ceil: [{ name: 'matrix', inputs: [[2, 3]], range: [-3, 3] }],
   TopK: [
     {
       name: 'both outputs',

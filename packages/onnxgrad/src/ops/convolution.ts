@@ -1,9 +1,10 @@
 import type { Attributes, Value } from '../graph/types.js'
 import { defineOp, int, ints, type OpDefinition, required } from './define-op.js'
 import { mul } from './elementwise.js'
-import { concat, pad, reshape, slice, transpose } from './layout.js'
+import { concat, pad, slice, transpose } from './layout.js'
 import { gemm } from './matrix-product.js'
 import { reduceSum } from './reduction.js'
+import { reshape } from './reshaping.js'
 
 /** Two-dimensional convolution. x (N, C, H, W), weight (O, C / group, kH, kW), bias (O). */
 export function conv2d(

@@ -64,6 +64,11 @@ export function required(inputs: readonly (Value | null)[], i: number): Value {
   return value
 }
 
+/** A constant int64 vector in the graph of x: how operators take axes, shapes and bounds. */
+export function vector(x: Value, values: readonly number[]): Value {
+  return x.graph.constant('int64', [values.length], values)
+}
+
 /** The integers of a constant int64 input. Throws where the input is not a constant. */
 export function integers(value: Value): number[] {
   if (!value.data) throw new Error(`'${value.name}' must be a constant`)

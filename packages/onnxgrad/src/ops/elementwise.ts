@@ -41,6 +41,10 @@ export const exp = unary('Exp')
 export const log = unary('Log')
 export const abs = unary('Abs')
 export const sign = unary('Sign')
+export const sin = unary('Sin')
+export const cos = unary('Cos')
+export const floor = unary('Floor')
+export const ceil = unary('Ceil')
 export const erf = unary('Erf')
 export const tanh = unary('Tanh')
 export const sigmoid = unary('Sigmoid')
@@ -51,6 +55,11 @@ export const identity = unary('Identity')
 /** The smaller (larger) of each element of all operands, broadcasting. */
 export const min = (...values: Value[]): Value => values[0]!.graph.apply('Min', values)[0]!
 export const max = (...values: Value[]): Value => values[0]!.graph.apply('Max', values)[0]!
+
+/** What is left of a / b, with the sign of a (float types) or of b (integers). */
+export function mod(a: Value, b: Operand): Value {
+  return a.graph.apply('Mod', pair(a, b), { fmod: isFloat(a.dtype) ? 1 : 0 })[0]!
+}
 
 /** Values moved into [low, high]. */
 export function clip(x: Value, low: number, high: number): Value {
@@ -199,6 +208,27 @@ export const elementwise: OpDefinition[] = [
   unaryOp('Abs', ({ inputs: [x], gradients: [dy] }) => [mul(dy!, sign(x!))], { range: [0.2, 1] }),
   unaryOp('Sign', 'zero'),
   unaryOp('Round', 'zero'),
+  unaryOp('Floor', 'zero'),
+  unaryOp('Ceil', 'zero'),
+  unaryOp('Sin', ({ inputs: [x], gradients: [dy] }) => [mul(dy!, cos(x!))]),
+  unaryOp('Cos', ({ inputs: [x], gradients: [dy] }) => [neg(mul(dy!, sin(x!)))]),
+  // a − b·n with a whole number n of the sign that the operator chose.
+  {
+    ...binaryOp('Mod', ({ inputs: [a, b], outputs: [y], gradients: [dy], wants }) => [
+      dy!,
+      wants(1) ? neg(mul(dy!, round(div(sub(a!, y!), b!)))) : null,
+    ]),
+    attributes: { fmod: 'int' },
+    cases: [
+      {
+        name: 'of floats, of both signs',
+        inputs: [[2, 3], []],
+        range: [-1, 1],
+        build: (_, [a, b]) => mod(mul(a!, 5), b!),
+      },
+      { name: 'row broadcast', inputs: [[2, 3], [3]], range: [0.5, 2], build: (_, [a, b]) => mod(a!, b!) },
+    ],
+  },
   defineOp({
     name: 'Clip',
     infer: inputs => [{ dtype: required(inputs, 0).dtype, shape: required(inputs, 0).shape }],

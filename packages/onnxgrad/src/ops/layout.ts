@@ -1,14 +1,10 @@
+import type { Graph } from '../graph/graph.js'
 import { axisOf, broadcast } from '../graph/shape.js'
-import { type Shape, sameShape, sizeOf, type Value } from '../graph/types.js'
-import { defineOp, int, integers, ints, type OpDefinition, required } from './define-op.js'
+import { type DType, type Shape, sameShape, type Value } from '../graph/types.js'
+import { defineOp, int, integers, ints, type OpDefinition, required, vector } from './define-op.js'
 import { add, mul } from './elementwise.js'
-
-const vector = (x: Value, values: readonly number[]) => x.graph.constant('int64', [values.length], values)
-
-/** The same elements in another shape. */
-export function reshape(x: Value, shape: Shape): Value {
-  return sameShape(x.shape, shape) ? x : x.graph.apply('Reshape', [x, vector(x, shape)])[0]!
-}
+import { reduceSum } from './reduction.js'
+import { reshape } from './reshaping.js'
 
 /** Axis i of the result is axis perm[i] of x. */
 export function transpose(x: Value, perm: readonly number[]): Value {
@@ -28,7 +24,22 @@ export function concat(values: readonly Value[], axis: number): Value {
   return values.length === 1 ? values[0]! : values[0]!.graph.apply('Concat', values, { axis })[0]!
 }
 
-/** Elements [starts, ends) along the given axes, every `steps`-th. */
+/** Parts of x along an axis: so many equal ones, or one of every given length. */
+export function split(x: Value, parts: number | readonly number[], axis = 0): readonly Value[] {
+  const dim = x.shape[axisOf(axis, x.shape.length)]!
+  const lengths = typeof parts === 'number' ? new Array<number>(parts).fill(Math.floor(dim / parts)) : parts
+  return x.graph.apply('Split', [x, vector(x, lengths)], { axis })
+}
+
+/** Puts repeats[i] copies of x one after the other along axis i. */
+export function tile(x: Value, repeats: readonly number[]): Value {
+  return x.graph.apply('Tile', [x, vector(x, repeats)])[0]!
+}
+
+/**
+ * Elements [starts, ends) along the given axes, every `steps`-th. A negative step goes backwards; an end below
+ * −length then lets the first element in.
+ */
 export function slice(
   x: Value,
   axes: readonly number[],
@@ -55,7 +66,12 @@ export function expand(x: Value, shape: Shape): Value {
   return sameShape(x.shape, shape) ? x : x.graph.apply('Expand', [x, vector(x, shape)])[0]!
 }
 
-/** Start, end and step of every sliced axis, as numpy reads them. */
+/** A tensor of zeros that takes no room in the model file. */
+export function zeros(graph: Graph, dtype: DType, shape: Shape): Value {
+  return expand(graph.constant(dtype, [], [0]), shape)
+}
+
+/** Start, step and count of every sliced axis, as numpy reads them. */
 export function bounds(inputs: readonly (Value | null)[]) {
   const x = required(inputs, 0)
   const [starts, ends] = [integers(required(inputs, 1)), integers(required(inputs, 2))]
@@ -65,8 +81,10 @@ export function bounds(inputs: readonly (Value | null)[]) {
     const axis = axisOf(given, x.shape.length)
     const dim = x.shape[axis]!
     const step = steps[i]!
-    if (step < 1) throw new Error(`step ${step} is not supported; it must be positive`)
-    const within = (at: number) => Math.min(dim, Math.max(0, at < 0 ? at + dim : at))
+    if (step === 0) throw new Error(`the step along axis ${axis} must not be 0`)
+    // Backwards, the place before the first element is a bound as the one after the last is forwards.
+    const [first, last] = step > 0 ? [0, dim] : [-1, dim - 1]
+    const within = (at: number) => Math.min(last, Math.max(first, at < 0 ? at + dim : at))
     const [start, end] = [within(starts[i]!), within(ends[i]!)]
     return { axis, start, step, count: Math.max(0, Math.ceil((end - start) / step)) }
   })
@@ -88,26 +106,6 @@ function dilate(x: Value, axis: number, step: number): Value {
 }
 
 export const layout: OpDefinition[] = [
-  defineOp({
-    name: 'Reshape',
-    infer(inputs) {
-      const x = required(inputs, 0)
-      const wanted = integers(required(inputs, 1)).map((dim, i) => (dim === 0 ? (x.shape[i] ?? 0) : dim))
-      const known = wanted.reduce((size, dim) => (dim === -1 ? size : size * dim), 1)
-      const shape = wanted.map(dim => (dim === -1 ? sizeOf(x.shape) / known : dim))
-      if (sizeOf(shape) !== sizeOf(x.shape)) throw new Error(`cannot take the shape [${wanted.join(', ')}]`)
-      return [{ dtype: x.dtype, shape }]
-    },
-    gradient: ({ inputs: [x], gradients: [dy] }) => [reshape(dy!, x!.shape)],
-    cases: [
-      { name: 'to a vector', inputs: [[2, 3]], build: (_, [x]) => reshape(x!, [6]) },
-      {
-        name: 'fan-out',
-        inputs: [[2, 3]],
-        build: (_, [x]) => mul(reshape(x!, [3, 2]), reshape(mul(x!, x!), [3, 2])),
-      },
-    ],
-  }),
   defineOp({
     name: 'Transpose',
     attributes: { perm: 'ints' },
@@ -182,6 +180,40 @@ export const layout: OpDefinition[] = [
     ],
   }),
   defineOp({
+    name: 'Split',
+    attributes: { axis: 'int' },
+    infer(inputs, attributes) {
+      const x = required(inputs, 0)
+      const axis = axisOf(int(attributes, 'axis', 0), x.shape.length)
+      const dim = x.shape[axis]!
+      const lengths = integers(required(inputs, 1))
+      if (!lengths.every(length => length >= 0) || lengths.reduce((a, b) => a + b, 0) !== dim) {
+        throw new Error(`lengths [${lengths.join(', ')}] do not add up to the ${dim} of axis ${axis}`)
+      }
+      return lengths.map(length => ({ dtype: x.dtype, shape: x.shape.with(axis, length) }))
+    },
+    gradient({ graph, outputs, gradients, attributes }) {
+      const parts = outputs.map(({ dtype, shape }, i) => gradients[i] ?? zeros(graph, dtype, shape))
+      return [concat(parts, int(attributes, 'axis', 0))]
+    },
+    cases: [
+      {
+        name: 'equal parts, all used',
+        inputs: [[4, 3]],
+        build: (_, [x]) => mul(...(split(x!, 2) as [Value, Value])),
+      },
+      {
+        name: 'lengths, the middle part unused',
+        inputs: [[2, 6]],
+        build(_, [x]) {
+          const [first, , last] = split(x!, [1, 3, 2], -1)
+          return mul(first!, last!)
+        },
+      },
+      { name: 'one part used', inputs: [[2, 6]], build: (_, [x]) => split(x!, 3, 1)[1]! },
+    ],
+  }),
+  defineOp({
     name: 'Slice',
     infer(inputs) {
       const x = required(inputs, 0)
@@ -194,10 +226,12 @@ export const layout: OpDefinition[] = [
       const before = x.shape.map(() => 0)
       const after = x.shape.map(() => 0)
       let spread = dy!
-      for (const { axis, start, step } of bounds(inputs)) {
-        if (step > 1) spread = dilate(spread, axis, step)
-        before[axis] = start
-        after[axis] = x.shape[axis]! - start - spread.shape[axis]!
+      for (const { axis, start, step, count } of bounds(inputs)) {
+        if (step < 0) spread = slice(spread, [axis], [-1], [-count - 1], [-1])
+        const stride = Math.abs(step)
+        if (stride > 1) spread = dilate(spread, axis, stride)
+        before[axis] = step < 0 ? start + (count - 1) * step : start
+        after[axis] = x.shape[axis]! - before[axis] - spread.shape[axis]!
       }
       return [pad(spread, before, after)]
     },
@@ -205,6 +239,12 @@ export const layout: OpDefinition[] = [
       { name: 'one axis', inputs: [[4, 3]], build: (_, [x]) => slice(x!, [0], [1], [3]) },
       { name: 'negative axis and bounds', inputs: [[2, 5]], build: (_, [x]) => slice(x!, [-1], [-4], [-1]) },
       { name: 'steps', inputs: [[5, 4]], build: (_, [x]) => slice(x!, [0, 1], [0, 1], [5, 4], [2, 2]) },
+      { name: 'backwards', inputs: [[4, 2]], build: (_, [x]) => slice(x!, [0], [-1], [-9], [-1]) },
+      {
+        name: 'backwards in steps',
+        inputs: [[7, 4]],
+        build: (_, [x]) => slice(x!, [0, 1], [5, 3], [0, 0], [-2, -3]),
+      },
       {
         name: 'overlapping slices',
         inputs: [[4]],
@@ -245,6 +285,33 @@ export const layout: OpDefinition[] = [
     cases: [
       { name: 'new axes', inputs: [[2, 1]], build: (_, [x]) => expand(x!, [3, 2, 4]) },
       { name: 'fan-out', inputs: [[1, 2]], build: (_, [x]) => add(expand(mul(x!, x!), [3, 2]), x!) },
+    ],
+  }),
+  defineOp({
+    name: 'Tile',
+    infer(inputs) {
+      const x = required(inputs, 0)
+      const repeats = integers(required(inputs, 1))
+      if (repeats.length !== x.shape.length)
+        throw new Error(`${repeats.length} repeats do not fit ${x.shape.length} axes`)
+      return [{ dtype: x.dtype, shape: x.shape.map((dim, i) => dim * repeats[i]!) }]
+    },
+    gradient({ inputs: [x, repeats], gradients: [dy] }) {
+      const copies = integers(repeats!)
+      const apart = reshape(
+        dy!,
+        x!.shape.flatMap((dim, i) => [copies[i]!, dim]),
+      )
+      return [
+        reduceSum(
+          apart,
+          copies.map((_, i) => 2 * i),
+        ),
+      ]
+    },
+    cases: [
+      { name: 'both axes', inputs: [[2, 3]], build: (_, [x]) => tile(x!, [3, 2]) },
+      { name: 'fan-out', inputs: [[2]], build: (_, [x]) => mul(tile(x!, [2]), concat([x!, x!], 0)) },
     ],
   }),
 ]

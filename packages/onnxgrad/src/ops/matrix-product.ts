@@ -2,7 +2,8 @@ import { broadcast } from '../graph/shape.js'
 import type { Value } from '../graph/types.js'
 import { defineOp, int, type OpDefinition, required } from './define-op.js'
 import { mul } from './elementwise.js'
-import { reshape, swapLast } from './layout.js'
+import { swapLast } from './layout.js'
+import { reshape } from './reshaping.js'
 
 /** Matrix product over the last two axes, the leading ones broadcast. */
 export function matmul(a: Value, b: Value): Value {

@@ -1,8 +1,9 @@
-import { axesOf } from '../graph/shape.js'
+import { axesOf, axisOf } from '../graph/shape.js'
 import type { Value } from '../graph/types.js'
 import { defineOp, type GradientRule, int, integers, ints, type OpDefinition, required } from './define-op.js'
-import { cast, div, mul } from './elementwise.js'
-import { expand, reshape } from './layout.js'
+import { cast, div, exp, mul, sign, sub, where } from './elementwise.js'
+import { expand } from './layout.js'
+import { reshape } from './reshaping.js'
 
 interface ReduceOptions {
   /** Keep the reduced axes with length 1. Default false. */
@@ -18,12 +19,32 @@ const reduce =
 export const reduceMean = reduce('ReduceMean')
 export const reduceMax = reduce('ReduceMax')
 export const reduceMin = reduce('ReduceMin')
+/** Sum of magnitudes. */
+export const reduceL1 = reduce('ReduceL1')
+/** Euclidean norm; its gradient at a vector of zeros is taken as 0. */
+export const reduceL2 = reduce('ReduceL2')
+/** log Σ eˣ, computed without overflow. */
+export const reduceLogSumExp = reduce('ReduceLogSumExp')
 
 /** Sum over the given axes. */
 export function reduceSum(x: Value, axes: readonly number[], options: ReduceOptions = {}): Value {
   if (axes.length === 0) return x
   const constant = x.graph.constant('int64', [axes.length], axes)
   return x.graph.apply('ReduceSum', [x, constant], { keepdims: options.keep ? 1 : 0 })[0]!
+}
+
+/** Sums of x up to each element of an axis: from its start, or from its end with `reverse`. */
+export function cumSum(
+  x: Value,
+  axis: number,
+  options: {
+    /** Leave the element itself out of its sum. Default false. */
+    exclusive?: boolean
+    reverse?: boolean
+  } = {},
+): Value {
+  const attributes = { exclusive: options.exclusive ? 1 : 0, reverse: options.reverse ? 1 : 0 }
+  return x.graph.apply('CumSum', [x, x.graph.constant('int64', [], [axis])], attributes)[0]!
 }
 
 function reducedAxes(
@@ -98,4 +119,41 @@ export const reductions: OpDefinition[] = [
   ),
   reduction('ReduceMax', extremum, true),
   reduction('ReduceMin', extremum, true),
+  reduction(
+    'ReduceL1',
+    withAxesKept((x, _, dy) => mul(dy, sign(x))),
+  ),
+  reduction(
+    'ReduceL2',
+    withAxesKept((x, y, dy) => {
+      const zero = x.graph.constant(x.dtype, [], [0])
+      return mul(dy, where(x.graph.apply('Equal', [y, zero])[0]!, zero, div(x, y)))
+    }),
+  ),
+  reduction(
+    'ReduceLogSumExp',
+    withAxesKept((x, y, dy) => mul(dy, exp(sub(x, y)))),
+  ),
+  defineOp({
+    name: 'CumSum',
+    attributes: { exclusive: 'int', reverse: 'int' },
+    infer(inputs) {
+      const x = required(inputs, 0)
+      axisOf(integers(required(inputs, 1))[0]!, x.shape.length)
+      return [{ dtype: x.dtype, shape: x.shape }]
+    },
+    gradient: ({ graph, inputs: [, axis], gradients: [dy], attributes }) => [
+      graph.apply('CumSum', [dy!, axis!], { ...attributes, reverse: 1 - int(attributes, 'reverse', 0) })[0]!,
+    ],
+    cases: [
+      { name: 'rows', inputs: [[2, 4]], build: (_, [x]) => cumSum(x!, -1) },
+      { name: 'exclusive', inputs: [[3, 2]], build: (_, [x]) => cumSum(x!, 0, { exclusive: true }) },
+      {
+        name: 'exclusive, from the end',
+        inputs: [[4]],
+        build: (_, [x]) => cumSum(x!, 0, { exclusive: true, reverse: true }),
+      },
+      { name: 'fan-out', inputs: [[4]], build: (_, [x]) => mul(cumSum(x!, 0), x!) },
+    ],
+  }),
 ]

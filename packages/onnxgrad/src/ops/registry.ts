@@ -3,10 +3,12 @@ import { comparisons } from './comparison.js'
 import { convolutions } from './convolution.js'
 import type { OpDefinition } from './define-op.js'
 import { elementwise } from './elementwise.js'
+import { indexings } from './indexing.js'
 import { layout } from './layout.js'
 import { matrixProducts } from './matrix-product.js'
 import { normalizations } from './normalization.js'
 import { reductions } from './reduction.js'
+import { reshapings } from './reshaping.js'
 import { selections } from './selection.js'
 
 /** Every operator, by family. */
@@ -18,7 +20,9 @@ export const operators: readonly OpDefinition[] = [
   ...convolutions,
   ...normalizations,
   ...reductions,
+  ...reshapings,
   ...layout,
+  ...indexings,
   ...selections,
 ]
 

@@ -1,6 +1,7 @@
 import { axisOf } from '../graph/shape.js'
 import { isFloat, type Value } from '../graph/types.js'
 import { defineOp, int, integers, type OpDefinition, required } from './define-op.js'
+import { mul } from './elementwise.js'
 
 /** The k largest values along the last axis, in descending order. */
 export function topK(x: Value, k: number): Value {
@@ -14,6 +15,12 @@ export function topK(x: Value, k: number): Value {
 /** Index (int64) of the largest value along an axis, which is dropped; the first one among equals. */
 export function argMax(x: Value, axis = -1): Value {
   return x.graph.apply('ArgMax', [x], { axis, keepdims: 0 })[0]!
+}
+
+/** x above (upper) or below its k-th diagonal, that one included; zeros elsewhere. Of the last two axes. */
+export function trilu(x: Value, options: { upper: boolean; k?: number }): Value {
+  const k = x.graph.constant('int64', [], [options.k ?? 0])
+  return x.graph.apply('Trilu', [x, k], { upper: options.upper ? 1 : 0 })[0]!
 }
 
 export const selections: OpDefinition[] = [
@@ -44,5 +51,26 @@ export const selections: OpDefinition[] = [
       return [{ dtype: 'int64', shape: kept ? x.shape.with(axis, 1) : x.shape.toSpliced(axis, 1) }]
     },
     gradient: 'zero',
+  }),
+  defineOp({
+    name: 'Trilu',
+    attributes: { upper: 'int' },
+    infer(inputs) {
+      const x = required(inputs, 0)
+      if (x.shape.length < 2) throw new Error('the input needs two axes or more')
+      return [{ dtype: x.dtype, shape: x.shape }]
+    },
+    gradient: ({ graph, inputs: [, k], gradients: [dy], attributes }) => [
+      graph.apply('Trilu', k ? [dy!, k] : [dy!], attributes)[0]!,
+    ],
+    cases: [
+      { name: 'upper by default', inputs: [[3, 4]] },
+      { name: 'lower', inputs: [[2, 3, 3]], build: (_, [x]) => trilu(x!, { upper: false, k: -1 }) },
+      {
+        name: 'above the diagonal',
+        inputs: [[3, 3]],
+        build: (_, [x]) => mul(trilu(x!, { upper: true, k: 1 }), x!),
+      },
+    ],
   }),
 ]

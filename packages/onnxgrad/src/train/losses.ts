@@ -1,8 +1,8 @@
 import { isFloat, type Value } from '../graph/types.js'
 import { add, cast, mul, neg } from '../ops/elementwise.js'
-import { reshape } from '../ops/layout.js'
 import { logSoftmax } from '../ops/normalization.js'
 import { reduceMean, reduceSum } from '../ops/reduction.js'
+import { reshape } from '../ops/reshaping.js'
 
 /**
  * One row a label, 1 at the label and 0 elsewhere, in `dtype`.
