@@ -2,9 +2,11 @@ import { activations } from './activation.js'
 import { comparisons } from './comparison.js'
 import { convolutions } from './convolution.js'
 import type { OpDefinition } from './define-op.js'
+import { einsums } from './einsum.js'
 import { elementwise } from './elementwise.js'
 import { indexings } from './indexing.js'
 import { layout } from './layout.js'
+import { losses } from './loss.js'
 import { matrixProducts } from './matrix-product.js'
 import { normalizations } from './normalization.js'
 import { reductions } from './reduction.js'
@@ -17,8 +19,10 @@ export const operators: readonly OpDefinition[] = [
   ...activations,
   ...comparisons,
   ...matrixProducts,
+  ...einsums,
   ...convolutions,
   ...normalizations,
+  ...losses,
   ...reductions,
   ...reshapings,
   ...layout,
