@@ -113,6 +113,7 @@ def export(name, model, x, training=False, **options):
     norms = {key: p.grad.norm().item() for key, p in model.named_parameters() if p.grad is not None}
     case = {
         "made": {"torch": torch.__version__, "opset": options["opset_version"], "dynamo": options["dynamo"]},
+        "batch": "dynamic_axes" in options,
         "input": encode(x),
         "output": encode(y),
         "inputGradient": encode(x.grad),

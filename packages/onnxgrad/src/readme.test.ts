@@ -12,7 +12,9 @@ const examples = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(match => matc
 async function run(i: number): Promise<string> {
   const file = fileURLToPath(new URL(`./readme-example-${i}.mjs`, import.meta.url))
   await writeFile(file, examples[i]!)
-  return (await promisify(execFile)(process.execPath, [file])).stdout
+  // The model files that an example reads are among the fixtures.
+  const cwd = fileURLToPath(new URL('../fixtures/', import.meta.url))
+  return (await promisify(execFile)(process.execPath, [file], { cwd })).stdout
 }
 
 describe('the README', () => {
@@ -27,6 +29,10 @@ describe('the README', () => {
     expect(losses.length).toBe(4)
     expect(losses.at(-1)).toBeLessThan(0.1)
     expect(lines.at(-1)).toBe('16 trained values in w1')
+  })
+
+  it('differentiates a file of another program', async () => {
+    expect((await run(2)).trim()).toMatch(/^\d+ parameters, gradient of shape \[ 1, 3, 16, 16 \]$/)
   })
 
   it('lists every operator, by what its gradient is', () => {
