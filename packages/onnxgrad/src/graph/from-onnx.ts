@@ -192,7 +192,7 @@ function checkLengths(shape: Shape, name: string): void {
 }
 
 function readNode(node: NodeMessage, i: number, { externalData }: ReadOptions): FileNode {
-  const name = node.name || `#${i}`
+  const name = node.name || node.output[0] || `#${i}`
   const domain = node.domain === 'ai.onnx' ? '' : node.domain
   const qualified = domain === '' ? node.opType : `${domain}:${node.opType}`
   // The one operator that this package itself writes to the runtime's domain.
@@ -202,7 +202,7 @@ function readNode(node: NodeMessage, i: number, { externalData }: ReadOptions): 
   )
   if (!isReadable(op)) throw new InputError(`node '${name}': operator ${op} is not supported`)
   return {
-    name: node.name,
+    name,
     op,
     inputs: node.input,
     outputs: node.output,

@@ -16,6 +16,7 @@ import {
 
 /** A node of a file: names instead of values; '' where an optional one is left out. */
 export interface FileNode {
+  /** That of the file, or where it has none the name of what the node computes. */
   readonly name: string
   readonly op: string
   readonly inputs: readonly string[]
@@ -41,7 +42,7 @@ export interface Applied {
   readonly values: ReadonlyMap<string, Value>
 }
 
-/** Elements that one constant and all constants of an application may have to be computed while it is built. */
+/** Elements that may be read or made for one constant, and for all of an application: a bound on memory and work. */
 const FOLD_LIMIT = 1 << 16
 const FOLD_BUDGET = 1 << 24
 
@@ -68,7 +69,10 @@ class Folding implements Builder {
     if (inputs.every(input => !input || this.#known.has(input))) {
       const folded = fold(op, inputs, attributes, Math.min(FOLD_LIMIT, this.#budget))
       if (folded) {
-        this.#budget -= folded.data.length
+        this.#budget -= inputs.reduce(
+          (most, input) => Math.max(most, input?.data?.length ?? 0),
+          folded.data.length,
+        )
         return [this.constant(folded.dtype, folded.shape, folded.data)]
       }
     }
@@ -106,14 +110,10 @@ export function replay(
         outputs: node.outputs.length,
         opset: file.opset,
       }
-      const build = () => convert(applied, builder)
-      made = name === '' ? build() : graph.within(name.replace(/^\//, ''), build)
+      made = graph.within(name.replace(/^\//, ''), () => convert(applied, builder))
       const deep = made.find(value => value.shape.length > MAX_RANK)
       if (deep) throw new Error(`the result has ${deep.shape.length} axes; at most ${MAX_RANK} can be`)
-      if (
-        node.outputs.length > made.length &&
-        node.outputs.slice(made.length).some(output => output !== '')
-      ) {
+      if (node.outputs.findLastIndex(output => output !== '') >= made.length) {
         throw new Error(`output ${made.length} is not supported`)
       }
     } catch (error) {
