@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { InputError } from '../errors.js'
-import { type Message, type OnnxFile, onnxFile, tensor } from '../testing/onnx-file.js'
+import { operators } from '../ops/registry.js'
+import { type Message, type OnnxFile, onnxFile, tensor, tensorMessage } from '../testing/onnx-file.js'
 import { readOnnx } from './from-onnx.js'
 import { Graph, GraphError } from './graph.js'
 import { toOnnx } from './to-onnx.js'
@@ -253,34 +254,122 @@ describe('a faulty file ends in one sentence', () => {
   })
 })
 
-describe('files with random bytes changed', () => {
-  /** A generator of the linear congruential kind: the same mutants at every run. */
-  function* draws(seed: number): Generator<number> {
-    for (let state = seed; ; ) {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-      yield state / 2 ** 32
-    }
+/** Marsaglia's xorshift: the same faults at every run. */
+function draws(seed: number): (below: number) => number {
+  let state = seed
+  return below => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % below
+  }
+}
+
+describe('files changed at random end in a sentence or in a sound graph', () => {
+  /** Counts the sound ones; both ways must be gone often enough. */
+  const expectBoth = (count: number, mutant: () => Uint8Array) => {
+    let sound = 0
+    for (let i = 0; i < count; i++) if (outcome(mutant()) === null) sound++
+    expect(sound).toBeGreaterThan(count / 50)
+    expect(sound).toBeLessThan(count - count / 50)
   }
 
-  it('end in a sentence or in a sound graph', () => {
+  it('in bytes', () => {
     const bytes = onnxFile(file)
-    const random = draws(1)
-    const below = (n: number) => Math.floor(random.next().value! * n)
-    let sound = 0
-    for (let i = 0; i < 2000; i++) {
+    const below = draws(1234567)
+    expectBoth(1000, () => {
       const mutant = Array.from(bytes)
-      for (let change = 0; change <= below(4); change++) {
-        const at = below(mutant.length)
-        const kind = below(4)
+      for (let left = below(4); left >= 0; left--) {
+        const [at, kind] = [below(mutant.length), below(4)]
         if (kind === 0) mutant[at] = below(256)
         else if (kind === 1) mutant[at]! ^= 1 << below(8)
         else if (kind === 2) mutant.splice(at, 1 + below(8))
         else mutant.splice(at, 0, ...Array.from({ length: 1 + below(8) }, () => below(256)))
       }
-      if (outcome(Uint8Array.from(mutant)) === null) sound++
-    }
-    // Enough of both that neither way goes untried.
-    expect(sound).toBeGreaterThan(50)
-    expect(sound).toBeLessThan(1950)
+      return Uint8Array.from(mutant)
+    })
+  })
+
+  it('in operators, names, attributes and numbers', () => {
+    const below = draws(7654321)
+    const any = <T>(list: readonly T[]): T => list[below(list.length)]!
+    const ops = [
+      ...operators.map(({ name }) => name),
+      'Constant',
+      'Shape',
+      'Size',
+      'Range',
+      'Dropout',
+      'CastLike',
+    ]
+    const numbers = [
+      0,
+      1,
+      -1,
+      2,
+      3,
+      -7,
+      64,
+      2 ** 16,
+      2 ** 31,
+      -(2 ** 31),
+      2 ** 40,
+      2 ** 53,
+      -(2 ** 62),
+      2 ** 62,
+    ]
+    const names = [
+      'x',
+      'w',
+      'b',
+      'last',
+      'axes',
+      's',
+      'two',
+      'shape',
+      'r',
+      'm',
+      'a',
+      'p',
+      't',
+      'c',
+      'd',
+      'y',
+      '',
+    ]
+    const changes: ((m: Message) => void)[] = [
+      m => {
+        any<Message>(m.graph.node).opType = any(ops)
+      },
+      m => {
+        const { input } = any<Message>(m.graph.node)
+        input.splice(below(input.length + 1), below(2), any(names))
+      },
+      m => {
+        any<Message>(m.graph.initializer).dims = Array.from({ length: below(4) }, () => String(any(numbers)))
+      },
+      m => {
+        const values = Array.from({ length: 1 + below(4) }, () => BigInt(any(numbers)))
+        const shape = [values.length]
+        Object.assign(m.graph.initializer[2 + below(2)], tensorMessage('', tensor('int64', shape, values)))
+        m.graph.initializer[2].name = 'last'
+        m.graph.initializer[3].name = 'axes'
+      },
+      m => {
+        const list = Array.from({ length: below(4) }, () => String(any(numbers)))
+        any<Message>(m.graph.node).attribute = [
+          { name: any(['axis', 'axes', 'perm', 'keepdims', 'pads', 'to', 'group']), type: 7, ints: list },
+        ]
+      },
+      m => {
+        const [attribute] = any<Message>(m.graph.node).attribute as Message[]
+        if (attribute) attribute.i = String(any(numbers))
+      },
+    ]
+    expectBoth(2000, () =>
+      onnxFile(file, m => {
+        for (let left = below(3); left >= 0; left--) any(changes)(m)
+      }),
+    )
   })
 })
