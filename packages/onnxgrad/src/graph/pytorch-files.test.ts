@@ -1,8 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
 import { gradients } from '../autodiff/gradients.js'
+import { slice } from '../ops/layout.js'
+import { reduceSum } from '../ops/reduction.js'
 import { startRuntime } from '../runtime/node/index.js'
 import type { Feeds, Tensor } from '../runtime/session.js'
+import { crossEntropy } from '../train/losses.js'
+import { adamW } from '../train/optimizers.js'
+import { buildTrainStep } from '../train/train-step.js'
 import { type OnnxModel, readOnnx } from './from-onnx.js'
 import { Graph } from './graph.js'
 import { toOnnx } from './to-onnx.js'
@@ -143,5 +148,59 @@ describe.each(names)('%s', name => {
       expect(slope / length, input).toBeCloseTo(1, 3)
     }
     await session.release()
+  })
+})
+
+describe('inner values', () => {
+  it('of a file can be delivered and differentiated at: the attention of every block', async () => {
+    const { model, x } = fixture('vit-script')
+    const graph = new Graph()
+    const { outputs, values } = model.apply(graph, { x: graph.input('x', 'float32', x.shape) })
+    const attention = [...values.values()].filter(value => value.producer?.op === 'Softmax')
+    expect(attention.map(({ shape }) => shape)).toEqual([
+      [2, 2, 17, 17],
+      [2, 2, 17, 17],
+    ])
+    const score = reduceSum(slice(outputs.y!, [1], [0], [1]), [0, 1])
+    gradients([{ value: score }], attention).forEach((part, i) => {
+      graph.output(`attention${i}`, attention[i]!)
+      graph.output(`gradient${i}`, part!)
+    })
+    const got = await run(toOnnx(graph), { x })
+    for (const i of attention.keys()) {
+      const probabilities = floats(got[`attention${i}`])
+      expect(probabilities.subarray(0, 17).reduce((sum, p) => sum + p)).toBeCloseTo(1, 5)
+      expect(norm(floats(got[`gradient${i}`]))).toBeGreaterThan(0)
+    }
+  })
+})
+
+describe('a file as part of a training step', () => {
+  it('learns two labels by heart', async () => {
+    const { model, x } = fixture('vit-script')
+    const parameters = Object.entries(model.parameters)
+    const step = buildTrainStep({
+      parameters: Object.fromEntries(
+        parameters.map(([name, { shape }]) => [name, { shape, decay: shape.length > 1 }]),
+      ),
+      forward(graph, weights) {
+        const pixels = graph.input('pixels', 'float32', x.shape)
+        const labels = graph.input('labels', 'int64', [2])
+        return { loss: crossEntropy(model.apply(graph, { x: pixels }, weights).outputs.y!, labels) }
+      },
+      optimizer: adamW({ weightDecay: 0.01 }),
+    })
+    const first = Object.fromEntries(parameters.map(([name, tensor]) => [name, floats(tensor)]))
+    const options = { state: step.state, initialState: step.initialState(first) }
+    const session = await runtime.load(step.model, options)
+    const labels: Tensor = { dtype: 'int64', shape: [2], data: BigInt64Array.of(3n, 8n) }
+    const losses: number[] = []
+    for (let i = 1; i <= 30; i++) {
+      const { loss } = await session.run({ pixels: x, labels, ...step.scalars(i, 0.01) })
+      losses.push(Number(loss!.data[0]))
+    }
+    await session.release()
+    expect(losses[0]).toBeGreaterThan(1)
+    expect(losses.at(-1)).toBeLessThan(0.1)
   })
 })
