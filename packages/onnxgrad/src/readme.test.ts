@@ -3,9 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { operators } from './ops/registry.js'
 
-// The examples are run as they stand, by a Node of their own; the list of operators is the registry's.
+// The examples are run as they stand, by a Node of their own; the table of operators is the registry's.
 const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
 const examples = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(match => match[1]!)
 
@@ -35,18 +34,10 @@ describe('the README', () => {
     expect((await run(2)).trim()).toMatch(/^\d+ parameters, gradient of shape \[ 1, 3, 16, 16 \]$/)
   })
 
-  it('lists every operator, by what its gradient is', () => {
-    const names = (kind: (gradient: unknown) => boolean) =>
-      operators
-        .filter(({ gradient }) => kind(gradient))
-        .map(({ name }) => name)
-        .sort()
-    const listed = (start: string) => {
-      const paragraph = readme.split('\n\n').find(text => text.startsWith(start))!
-      return paragraph.slice(paragraph.indexOf(': ') + 2, -1).split(/,\s+/)
-    }
-    expect(listed('With a gradient:')).toEqual(names(gradient => typeof gradient === 'function'))
-    expect(listed('Constant almost everywhere')).toEqual(names(gradient => gradient === 'zero'))
-    expect(listed('Without one')).toEqual(names(gradient => gradient === undefined))
+  it('has the table of operators that `npm run operators -- --write` would give it', async () => {
+    const tool = fileURLToPath(new URL('../../../tools/operators.mjs', import.meta.url))
+    const { stdout } = await promisify(execFile)(process.execPath, [tool])
+    const table = /<!-- operators: begin -->\n([\s\S]*)<!-- operators: end -->/.exec(readme)
+    expect(table?.[1]).toBe(stdout)
   })
 })

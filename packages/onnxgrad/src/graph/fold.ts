@@ -194,21 +194,22 @@ export interface Folded extends TensorType {
 }
 
 /**
- * Carries out an operator on constants. Null where it is not one of the operators of shape arithmetic, or where its
- * operands or result have more than `limit` elements. Throws Error where the operator's own rule refuses.
+ * Carries out an operator on constants. Null where it is not one of the operators of shape arithmetic, or where the
+ * elements to be read or made cannot be afforded. Throws Error where the operator's own rule refuses.
  */
 export function fold(
   op: string,
   inputs: readonly (Value | null)[],
   attributes: Attributes,
-  limit: number,
+  affords: (elements: number) => boolean,
 ): Folded | null {
-  const [evaluate, definition] = [evaluators[op], opFor(op)]
-  if (!Object.hasOwn(evaluators, op) || !evaluate || !definition) return null
+  const definition = opFor(op)
+  if (!Object.hasOwn(evaluators, op) || !definition) return null
   const [type] = definition.infer(inputs, attributes) as [TensorType]
   const size = sizeOf(type.shape)
-  if (size > limit || inputs.some(x => x && x.data!.length > limit)) return null
-  const results = evaluate(inputs as readonly Value[], attributes, type)
+  const work = inputs.reduce((most, input) => Math.max(most, input?.data?.length ?? 0), size)
+  if (!affords(work)) return null
+  const results = evaluators[op]!(inputs as readonly Value[], attributes, type)
   const data = allocate(type.dtype, size)
   for (let i = 0; i < size; i++) data[i] = results[i]!
   return { ...type, data }

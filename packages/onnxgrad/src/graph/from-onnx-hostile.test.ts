@@ -231,6 +231,20 @@ describe('a faulty file ends in one sentence', () => {
     expect(readOnnx(onnxFile({ ...deep, nodes: wide.reverse(), outputs: ['y'] })).outputs).toEqual(['y'])
   })
 
+  it('ranges that would fill the memory', () => {
+    const nodes = Array.from({ length: 1000 }, (_, i) => ({
+      op: 'Range',
+      inputs: ['zero', 'many', 'one'],
+      outputs: [`r${i}`],
+    }))
+    const ends = { zero: 0, one: 1, many: 1 << 16 }
+    const initializers = Object.fromEntries(
+      Object.entries(ends).map(([name, value]) => [name, tensor('int64', [], [value])]),
+    )
+    const bytes = onnxFile({ initializers, nodes, outputs: ['r0'] })
+    expect(() => readOnnx(bytes).apply(new Graph(), {})).toThrow("node 'r256' (Range) cannot be built")
+  })
+
   it('constants that would fill the memory are left to the runtime', () => {
     const before = process.memoryUsage().arrayBuffers
     const nodes = Array.from({ length: 200 }, (_, i) => ({

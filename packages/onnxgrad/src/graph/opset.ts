@@ -29,6 +29,8 @@ export interface ForeignNode {
 export interface Builder {
   apply(op: string, inputs: readonly (Value | null)[], attributes?: Attributes): readonly Value[]
   constant(dtype: DType, shape: readonly number[], values: ArrayLike<number | bigint>): Value
+  /** Whether a constant of so many elements may be computed; if so, they count as computed. */
+  affords(elements: number): boolean
 }
 
 type Conversion = (node: ForeignNode, to: Builder) => readonly Value[]
@@ -95,9 +97,6 @@ const widest: Record<DType, readonly [number | bigint, number | bigint]> = {
   bool: [0, 1],
 }
 
-/** More elements than a range of positions ever needs. */
-const LONGEST_RANGE = 1 << 20
-
 /** x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2: the approximation of Hendrycks and Gimpel, arXiv 1606.08415. */
 function geluTanh(x: Value, to: Builder): readonly Value[] {
   const by = (op: string, a: Value, b: number) => to.apply(op, [a, to.constant(x.dtype, [], [b])])[0]!
@@ -138,7 +137,7 @@ const conversions: Readonly<Record<string, Conversion>> = {
       number,
     ]
     const count = Math.max(0, Math.ceil((limit - start) / delta))
-    if (!(count <= LONGEST_RANGE)) throw new Error(`from ${start} to ${limit} by ${delta} is too long`)
+    if (!to.affords(count)) throw new Error(`from ${start} to ${limit} by ${delta} is too long`)
     const values = Array.from({ length: count }, (_, i) => start + i * delta)
     return [to.constant(inputs[0]!.dtype, [count], values)]
   },

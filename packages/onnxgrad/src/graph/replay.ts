@@ -65,16 +65,16 @@ class Folding implements Builder {
     return value
   }
 
+  affords(elements: number): boolean {
+    const can = elements <= Math.min(FOLD_LIMIT, this.#budget)
+    if (can) this.#budget -= elements
+    return can
+  }
+
   apply(op: string, inputs: readonly (Value | null)[], attributes: Attributes = {}): readonly Value[] {
     if (inputs.every(input => !input || this.#known.has(input))) {
-      const folded = fold(op, inputs, attributes, Math.min(FOLD_LIMIT, this.#budget))
-      if (folded) {
-        this.#budget -= inputs.reduce(
-          (most, input) => Math.max(most, input?.data?.length ?? 0),
-          folded.data.length,
-        )
-        return [this.constant(folded.dtype, folded.shape, folded.data)]
-      }
+      const folded = fold(op, inputs, attributes, elements => this.affords(elements))
+      if (folded) return [this.constant(folded.dtype, folded.shape, folded.data)]
     }
     return this.#graph.apply(op, inputs, attributes)
   }

@@ -6,8 +6,9 @@ import { reshape } from './reshaping.js'
 
 /**
  * Sum of products over labelled axes, as numpy writes it: 'bid,bjd->bij' is a batch of products A·Bᵀ. A label that
- * the result does not have is summed over; '...' stands for leading axes, which broadcast.
- * Throws GraphError for a label that one operand has twice (a diagonal).
+ * the result does not have is summed over. '...' stands for as many axes in every operand that has it; there, and
+ * only there, length 1 broadcasts. Without '->' the result has the labels that come once, in alphabetical order.
+ * Throws GraphError where labels and shapes disagree, and for a label that one operand has twice (a diagonal).
  */
 export function einsum(equation: string, ...operands: readonly [Value, ...Value[]]): Value {
   return operands[0].graph.apply('Einsum', operands, { equation })[0]!

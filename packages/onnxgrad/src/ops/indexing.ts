@@ -1,5 +1,5 @@
 import { axisOf } from '../graph/shape.js'
-import { type Shape, sizeOf, type Value } from '../graph/types.js'
+import { type Attributes, type Shape, sizeOf, type Value } from '../graph/types.js'
 import { defineOp, int, integers, type OpDefinition, required, vector } from './define-op.js'
 import { add, mod, mul } from './elementwise.js'
 import { expand, pad, zeros } from './layout.js'
@@ -8,7 +8,8 @@ import { reshape } from './reshaping.js'
 
 /**
  * The elements of x at the given places of an axis, which the axes of `indices` replace. Negative places count
- * from the end. @param indices int64 or int32; numbers become a constant, one number drops the axis.
+ * from the end. Throws GraphError for a constant index outside the axis.
+ * @param indices int64 or int32 of any shape; plain numbers become a constant, and one number drops the axis.
  */
 export function gather(x: Value, indices: Value | number | readonly number[], axis = 0): Value {
   const at =
@@ -52,7 +53,7 @@ const isNumbers = (indices: Value | readonly number[]): indices is readonly numb
  *
  * Where the indices are constants, every row of the result gathers the rows that belong to it, filled up with a
  * row of zeros: that runs in parallel, in an order that is fixed on every execution provider, and its table is far
- * smaller than a one-hot matrix. A run of scattered additions is left for indices that are only known at run time,
+ * smaller than a one-hot matrix. Scattered additions are left for indices that are only known at run time,
  * and for those of which one is so frequent that filling up would cost more.
  */
 function sumRows(dy: Value, indices: Value, length: number): Value {
@@ -62,7 +63,7 @@ function sumRows(dy: Value, indices: Value, length: number): Value {
     integers(indices).forEach((at, i) => {
       sources[at < 0 ? at + length : at]!.push(i)
     })
-    const most = Math.max(1, ...sources.map(rows => rows.length))
+    const most = sources.reduce((longest, rows) => Math.max(longest, rows.length), 1)
     if (most === 1 || most * length <= 4 * count) {
       const table = sources.flatMap(rows => [...rows, ...new Array<number>(most - rows.length).fill(count)])
       const padded = pad(dy, [0, 0, 0], [0, 1, 0])
@@ -74,34 +75,41 @@ function sumRows(dy: Value, indices: Value, length: number): Value {
   return scatterElements(zeros(dy.graph, dy.dtype, [outer, length, inner]), places, dy, 1, 'add')
 }
 
-/** That constant indices lie within an axis; others are left to the runtime. */
-function checkRange(indices: Value, length: number, axis: number): void {
+function checkIndex(at: number, length: number, axis: number): void {
+  if (at < -length || at >= length) throw new Error(`index ${at} is outside axis ${axis} of length ${length}`)
+}
+
+/** That indices are integers and, where they are constants, lie within an axis; others are left to the runtime. */
+function checkIndices(indices: Value, length: number, axis: number): void {
   if (indices.dtype !== 'int64' && indices.dtype !== 'int32')
     throw new Error(`the indices must be int64 or int32, not ${indices.dtype}`)
-  const outside = indices.data && integers(indices).find(at => at < -length || at >= length)
-  if (outside !== null && outside !== undefined)
-    throw new Error(`index ${outside} is outside axis ${axis} of length ${length}`)
+  if (indices.data) for (const at of integers(indices)) checkIndex(at, length, axis)
 }
 
 /** The axis of an operator that addresses single elements, after a check that indices fit x outside it. */
-function elementAxis(x: Value, indices: Value, attributes: Readonly<Record<string, unknown>>): number {
-  const axis = axisOf(int(attributes as never, 'axis', 0), x.shape.length)
+function elementAxis(x: Value, indices: Value, attributes: Attributes): number {
+  const axis = axisOf(int(attributes, 'axis', 0), x.shape.length)
   if (
     indices.shape.length !== x.shape.length ||
     indices.shape.some((dim, i) => i !== axis && dim > x.shape[i]!)
   ) {
     throw new Error(`indices of shape [${indices.shape.join(', ')}] do not fit within the input`)
   }
-  checkRange(indices, x.shape[axis]!, axis)
+  checkIndices(indices, x.shape[axis]!, axis)
   return axis
 }
 
-/** Lengths of the axes that the tuples of GatherND address. */
+/** Lengths of the axes that the tuples of GatherND address, after a check that constant ones lie within them. */
 function addressed(x: Value, indices: Value): Shape {
   const depth = indices.shape.at(-1)
   if (depth === undefined || depth < 1 || depth > x.shape.length)
     throw new Error(`tuples of ${depth} indices do not fit ${x.shape.length} axes`)
-  return x.shape.slice(0, depth)
+  const lengths = x.shape.slice(0, depth)
+  if (indices.data)
+    integers(indices).forEach((at, i) => {
+      checkIndex(at, lengths[i % depth]!, i % depth)
+    })
+  return lengths
 }
 
 /** The index tuples (…, depth) as places in the flattened leading axes: (tuples). */
@@ -132,7 +140,7 @@ export const indexings: OpDefinition[] = [
     infer(inputs, attributes) {
       const [x, indices] = [required(inputs, 0), required(inputs, 1)]
       const axis = axisOf(int(attributes, 'axis', 0), x.shape.length)
-      checkRange(indices, x.shape[axis]!, axis)
+      checkIndices(indices, x.shape[axis]!, axis)
       return [{ dtype: x.dtype, shape: x.shape.toSpliced(axis, 1, ...indices.shape) }]
     },
     gradient({ inputs: [x, indices], gradients: [dy], attributes }) {

@@ -103,6 +103,11 @@ describe('what is refused, and how', () => {
       () => gatherND(x, indices([1, 3], [0, 0, 0])),
       'tuples of 3 indices do not fit 2 axes',
     ],
+    [
+      'a tuple outside',
+      () => gatherND(x, indices([2, 2], [1, 3, 0, 4])),
+      'index 4 is outside axis 1 of length 4',
+    ],
     ['unequal parts', () => split(x, 3, 1), 'lengths [1, 1, 1] do not add up to the 4 of axis 1'],
     ['a step of 0', () => slice(x, [0], [0], [1], [0]), 'the step along axis 0 must not be 0'],
     ['a long axis squeezed', () => squeeze(x, [1]), 'axis 1 has length 4, not 1'],

@@ -174,7 +174,8 @@ function prepared({ value, bound }: Bounded, as: Choice['operands'][number]): Bo
 
 /**
  * Builds the graph of a recipe. Any value made so far may be an operand, several times over. The result sums what
- * nothing used, and every input once more, so that no input's gradient is too small to be compared.
+ * nothing used, and every input once more, so that no input's gradient is too small to be compared: √2 times, which
+ * no sum and difference of the steps takes away again.
  * @param inputs values in [−1, 1] of `shapesOf(recipe)`.
  */
 export function buildRandom(recipe: Recipe, operators: readonly string[], inputs: readonly Value[]): Value {
@@ -194,5 +195,5 @@ export function buildRandom(recipe: Recipe, operators: readonly string[], inputs
     pool.push({ value, bound: bound(taken[0]!.bound, taken[1]?.bound ?? 0) })
   })
   const sinks = pool.filter(item => !used.has(item)).map(item => prepared(item, 'full').value)
-  return [...sinks, ...inputs.map(x => expand(x, base))].reduce(add)
+  return [...sinks, ...inputs.map(x => mul(expand(x, base), Math.SQRT2))].reduce(add)
 }
