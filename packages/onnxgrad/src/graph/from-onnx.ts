@@ -15,6 +15,7 @@ import {
 import { dtypeOf, type ExternalData, MAX_RANK, readTensor } from './onnx-tensor.js'
 import { type ForeignAttribute, isReadable, NEWEST_OPSET, OLDEST_OPSET } from './opset.js'
 import { type Applied, type FileGraph, type FileNode, replay } from './replay.js'
+import { inOrder } from './topological-order.js'
 import { isFloat, type Shape, type TensorType, type Value } from './types.js'
 
 export interface ReadOptions {
@@ -91,7 +92,7 @@ export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): OnnxMode
   )
   const made = new Set([...sources, ...nodes.flatMap(node => node.outputs)])
   for (const name of outputs) {
-    if (!made.delete(name)) {
+    if (name === '' || !made.delete(name)) {
       throw new InputError(`output '${name}' is computed by no node, or is there twice; the file is damaged`)
     }
   }
@@ -234,49 +235,6 @@ function readAttribute(message: AttributeMessage, node: string, external?: Exter
 /** As a number; the largest integers mean 'to the end', as these do. */
 function clamped(value: { toNumber(): number }): number {
   return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, value.toNumber()))
-}
-
-/** The nodes in topological order, as near to the file's as can be. Throws InputError for cycles and what is missing. */
-function inOrder(nodes: readonly FileNode[], sources: ReadonlySet<string>): FileNode[] {
-  const producers = new Map<string, FileNode>()
-  for (const node of nodes) {
-    for (const output of node.outputs) {
-      if (output === '') continue
-      if (sources.has(output) || producers.has(output)) {
-        throw new InputError(`node '${node.name}': the name '${output}' is there twice; the file is damaged`)
-      }
-      producers.set(output, node)
-    }
-  }
-  const producer = (name: string, user: FileNode): FileNode | null => {
-    if (name === '' || sources.has(name)) return null
-    const found = producers.get(name)
-    if (found) return found
-    throw new InputError(`node '${user.name}' (${user.op}) uses '${name}', which nothing computes`)
-  }
-  const entered = new Set<FileNode>()
-  const ordered = new Set<FileNode>()
-  for (const first of nodes) {
-    // Depth first, with a stack of its own: a chain may be longer than the call stack.
-    const stack = entered.has(first) ? [] : [{ node: first, next: 0 }]
-    entered.add(first)
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const input = top.node.inputs[top.next++]
-      if (input === undefined) {
-        ordered.add(top.node)
-        stack.pop()
-        continue
-      }
-      const before = producer(input, top.node)
-      if (!before || ordered.has(before)) continue
-      if (entered.has(before)) {
-        throw new InputError(`node '${before.name}' (${before.op}) depends on itself; the graph is cyclic`)
-      }
-      entered.add(before)
-      stack.push({ node: before, next: 0 })
-    }
-  }
-  return [...ordered]
 }
 
 /** Inputs that no training moves although they may be floats: bounds, fill values, exponents, statistics, shapes. */
