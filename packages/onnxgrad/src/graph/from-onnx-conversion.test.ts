@@ -102,6 +102,18 @@ const conversions: Conversion[] = [
   ]),
   one('Identity', 13),
   one('Pow', 13, { exponent: tensor('int64', [], [2]) }),
+  ...[
+    { opset: 13, attributes: { axis: 2 } },
+    // Two parts of three elements do not come out even, which opset 13 does not allow.
+    { opset: 18, attributes: { axis: -2, num_outputs: 2 } },
+  ].map(({ opset, attributes }) => ({
+    name: `Split-${opset} by ${Object.keys(attributes).join(', ')}`,
+    opset,
+    nodes: [
+      { op: 'Split', inputs: ['x'], outputs: ['a', 'b'], attributes },
+      { op: 'Concat', inputs: ['b', 'a'], outputs: ['y'], attributes: { axis: attributes.axis } },
+    ],
+  })),
   {
     name: 'Unsqueeze and Squeeze',
     opset: 13,
