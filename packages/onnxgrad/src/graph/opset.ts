@@ -77,6 +77,7 @@ function axesGiven({ inputs, attributes }: ForeignNode): number[] | undefined {
   return inputs[1] ? integers(inputs[1]) : (attributes.axes as number[] | undefined)
 }
 
+/** Of any reduction: since opset 18 (the sum: 13) the axes are an input. */
 const reduction: Conversion = (node, to) => {
   const { axes: _, noop_with_empty_axes: noop, ...attributes } = node.attributes
   const x = required(node.inputs, 0)
@@ -150,19 +151,6 @@ const conversions: Readonly<Record<string, Conversion>> = {
     }
     return asItStands({ ...node, attributes }, to)
   },
-
-  ...Object.fromEntries(
-    [
-      'ReduceL1',
-      'ReduceL2',
-      'ReduceLogSumExp',
-      'ReduceMax',
-      'ReduceMean',
-      'ReduceMin',
-      'ReduceProd',
-      'ReduceSum',
-    ].map(name => [name, reduction]),
-  ),
 
   Split(node, to) {
     const { num_outputs: _, ...attributes } = node.attributes
@@ -247,5 +235,6 @@ export function isReadable(op: string): boolean {
 
 /** Puts a node of a file into a graph, in this package's form. Throws Error that says what is not supported. */
 export function convert(node: ForeignNode, to: Builder): readonly Value[] {
+  if (node.op.startsWith('Reduce')) return reduction(node, to)
   return (Object.hasOwn(conversions, node.op) ? conversions[node.op]! : asItStands)(node, to)
 }
