@@ -23,6 +23,12 @@ const names = readdirSync(folder)
   .filter(name => name.endsWith('.onnx'))
   .map(name => name.slice(0, -'.onnx'.length))
 
+/**
+ * Fixtures that need what the package does not have yet: gradients of grouped convolutions, MaxPool,
+ * BatchNormalization. A name leaves this list with its operator; the last test here says when.
+ */
+const pending = ['convnext', 'resnet-eval', 'resnet-train']
+
 interface Encoded {
   readonly shape: number[]
   /** Little-endian float32, base64. */
@@ -108,7 +114,7 @@ const floats = (tensor: Tensor | undefined) => tensor!.data as Float32Array
 const STEP = 1e-2
 const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0))
 
-describe.each(names)('%s', name => {
+describe.each(names.filter(name => !pending.includes(name)))('%s', name => {
   const { bytes, x, y, inputGradient, gradientNorms, read } = fixture(name)
 
   it('computes what PyTorch and the runtime alone make of it', async () => {
@@ -206,5 +212,11 @@ describe('a file as part of a training step', () => {
     await session.release()
     expect(losses[0]).toBeGreaterThan(1)
     expect(losses.at(-1)).toBeLessThan(0.1)
+  })
+})
+
+describe('what is not supported yet', () => {
+  it.each(pending)('is refused in one sentence: %s', name => {
+    expect(() => build(fixture(name).read(), true)).toThrow(/^[^\n]* is not supported$/)
   })
 })
