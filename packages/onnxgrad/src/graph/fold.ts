@@ -130,6 +130,7 @@ const evaluators: Record<string, Evaluate> = {
   And: elementwise((a, b) => a && b),
   Or: elementwise((a, b) => a || b),
   Not: elementwise(a => !a),
+  IsNaN: elementwise(a => Number.isNaN(a)),
   Where: elementwise((condition, a, b) => (condition ? a : b)),
   Cast: (inputs, attributes, type) =>
     elementwise(a => {
@@ -177,6 +178,22 @@ const evaluators: Record<string, Evaluate> = {
       )
       return elements(inputs[i]!)[offset(at.with(axis, at[axis]! - starts[i]!), inputs[i]!.shape)]!
     })
+  },
+  ScatterND(inputs) {
+    const [x, indices, updates] = inputs as [Value, Value, Value]
+    const depth = indices.shape.at(-1)!
+    const run = sizeOf(x.shape.slice(depth))
+    const out = Array.from(elements(x))
+    const tuples = Array.from(indices.data!, Number)
+    for (let i = 0; i * depth < tuples.length; i++) {
+      const tuple = tuples.slice(i * depth, (i + 1) * depth)
+      const at = tuple.reduce(
+        (place, index, axis) => place * x.shape[axis]! + axisOf(index, x.shape[axis]!),
+        0,
+      )
+      for (let j = 0; j < run; j++) out[at * run + j] = elements(updates)[i * run + j]!
+    }
+    return out
   },
   ReduceSum: reduced((a, b) => a + b),
   ReduceProd: reduced((a, b) => a * b),

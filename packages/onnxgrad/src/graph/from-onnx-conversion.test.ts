@@ -262,6 +262,14 @@ const steps: { [name: string]: { nodes: OnnxNode[]; initializers?: Record<string
       ],
       initializers: { a: list(2, 3, 5), shape: list(2, 3), last: list(-1) },
     },
+    ScatterND: {
+      nodes: [{ op: 'ScatterND', inputs: ['a', 'places', 'rows'], outputs: ['y'] }],
+      initializers: {
+        a: tensor('int64', [3, 2], [1, 2, 3, 4, 5, 6]),
+        places: tensor('int64', [2, 1], [2, 0]),
+        rows: tensor('int64', [2, 2], [-1, -2, -3, -4]),
+      },
+    },
     'Floor, Mod': {
       nodes: [
         { op: 'Floor', inputs: ['a'], outputs: ['b'] },
