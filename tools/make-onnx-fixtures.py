@@ -5,7 +5,7 @@ sum(w * y), w[i] = 0.5 + (7 * i mod 11) / 10: in full at the input, and as norm 
 little-endian float32 in base64. Weights are random, from a fixed seed. Not part of any build or test; run it from the
 repository's root after a change here, with the names of fixtures or for all that the installed PyTorch can export:
 
-    python3 tools/make-onnx-fixtures.py [name ...]
+    python3 tools/make-onnx-fixtures.py [name ...] && npm run format
 """
 
 import base64

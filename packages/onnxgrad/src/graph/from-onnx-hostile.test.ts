@@ -104,7 +104,9 @@ const faults: [string, (m: Message) => void, RegExp][] = [
   ['a name of JavaScript', m => (node(m, 4).opType = 'constructor'), /operator constructor is not supported/],
   [
     '__proto__ as a name',
-    m => Object.assign(node(m, 10), { output: [(m.graph.output[0].name = '__proto__')] }),
+    m =>
+      Object.assign(node(m, 10), { output: ['__proto__'] }) &&
+      Object.assign(m.graph.output[0], { name: '__proto__' }),
     /^$/,
   ],
   ['more outputs than there are', m => (node(m, 4).output = ['m', 'n']), /output 1 is not supported/],
