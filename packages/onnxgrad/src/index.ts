@@ -1,5 +1,6 @@
 export * from './autodiff/gradients.js'
 export * from './errors.js'
+export * from './graph/from-onnx.js'
 export * from './graph/graph.js'
 export * from './graph/operations.js'
 export * from './graph/shape.js'

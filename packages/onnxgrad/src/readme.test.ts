@@ -11,7 +11,9 @@ const examples = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(match => matc
 async function run(i: number): Promise<string> {
   const file = fileURLToPath(new URL(`./readme-example-${i}.mjs`, import.meta.url))
   await writeFile(file, examples[i]!)
-  return (await promisify(execFile)(process.execPath, [file])).stdout
+  // The model files that an example reads are among the fixtures.
+  const cwd = fileURLToPath(new URL('../fixtures/', import.meta.url))
+  return (await promisify(execFile)(process.execPath, [file], { cwd })).stdout
 }
 
 describe('the README', () => {
@@ -31,6 +33,10 @@ describe('the README', () => {
   it('trains with every option', async () => {
     const promised = /console\.log\('moved:.*\/\/ (.*)/.exec(examples[2]!)![1]!
     expect((await run(2)).trim()).toBe(promised)
+  })
+
+  it('differentiates a file of another program', async () => {
+    expect((await run(3)).trim()).toMatch(/^\d+ parameters, gradient of shape \[ 1, 3, 16, 16 \]$/)
   })
 
   it('has the table of operators that `npm run operators -- --write` would give it', async () => {

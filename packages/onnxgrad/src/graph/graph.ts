@@ -46,8 +46,13 @@ export class Graph {
     return this.#value(name, dtype, shape, null, data)
   }
 
+  /** `name`, or where it is taken a name that begins so. */
+  unused(name: string): string {
+    return this.#names.has(name) ? this.#fresh(name) : name
+  }
+
   /** A constant from plain numbers; equal small constants are one value. */
-  constant(dtype: DType, shape: Shape, values: ArrayLike<number>): Value {
+  constant(dtype: DType, shape: Shape, values: ArrayLike<number | bigint>): Value {
     const key = values.length <= 64 ? `${dtype}/${shape.join(',')}/${Array.from(values).join(',')}` : null
     const known = key === null ? undefined : this.#constants.get(key)
     if (known) return known

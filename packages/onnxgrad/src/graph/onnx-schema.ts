@@ -14,6 +14,7 @@ const messages: Record<string, Record<string, Field>> = {
     graph: [7, 'Graph'],
     opsetImport: [8, 'OperatorSetId', 'repeated'],
     metadataProps: [14, 'StringStringEntry', 'repeated'],
+    functions: [25, 'bytes', 'repeated'],
   },
   Graph: {
     node: [1, 'Node', 'repeated'],
@@ -23,6 +24,7 @@ const messages: Record<string, Record<string, Field>> = {
     input: [11, 'ValueInfo', 'repeated'],
     output: [12, 'ValueInfo', 'repeated'],
     valueInfo: [13, 'ValueInfo', 'repeated'],
+    sparseInitializer: [15, 'bytes', 'repeated'],
   },
   Node: {
     input: [1, 'string', 'repeated'],
@@ -38,6 +40,8 @@ const messages: Record<string, Record<string, Field>> = {
     i: [3, 'int64'],
     s: [4, 'bytes'],
     t: [5, 'Tensor'],
+    // Subgraphs are refused, so they are not parsed: the messages of this schema do not nest without end.
+    g: [6, 'bytes'],
     floats: [7, 'float', 'repeated'],
     ints: [8, 'int64', 'repeated'],
     type: [20, 'int32'],
@@ -45,8 +49,14 @@ const messages: Record<string, Record<string, Field>> = {
   Tensor: {
     dims: [1, 'int64', 'repeated'],
     dataType: [2, 'int32'],
+    floatData: [4, 'float', 'repeated'],
+    int32Data: [5, 'int32', 'repeated'],
+    int64Data: [7, 'int64', 'repeated'],
     name: [8, 'string'],
     rawData: [9, 'bytes'],
+    doubleData: [10, 'double', 'repeated'],
+    externalData: [13, 'StringStringEntry', 'repeated'],
+    dataLocation: [14, 'int32'],
   },
   ValueInfo: { name: [1, 'string'], type: [2, 'Type'] },
   Type: { tensorType: [1, 'TensorType'] },
@@ -66,8 +76,85 @@ for (const [name, fields] of Object.entries(messages)) {
 /** ONNX's ModelProto. */
 export const modelType = root.lookupType('Model')
 
+/** An int64 as the decoder gives it. */
+interface Int64 {
+  toNumber(): number
+  toString(): string
+}
+
+/** What the decoder makes of the messages. A field that the file leaves out has its type's zero, a message null. */
+export interface ModelMessage {
+  readonly irVersion: Int64
+  readonly producerName: string
+  readonly producerVersion: string
+  readonly docString: string
+  readonly graph: GraphMessage | null
+  readonly opsetImport: readonly { readonly domain: string; readonly version: Int64 }[]
+  readonly metadataProps: readonly EntryMessage[]
+  readonly functions: readonly Uint8Array[]
+}
+
+export interface EntryMessage {
+  readonly key: string
+  readonly value: string
+}
+
+export interface GraphMessage {
+  readonly node: readonly NodeMessage[]
+  readonly name: string
+  readonly initializer: readonly TensorMessage[]
+  readonly input: readonly ValueInfoMessage[]
+  readonly output: readonly ValueInfoMessage[]
+  readonly sparseInitializer: readonly Uint8Array[]
+}
+
+export interface NodeMessage {
+  readonly input: readonly string[]
+  readonly output: readonly string[]
+  readonly name: string
+  readonly opType: string
+  readonly attribute: readonly AttributeMessage[]
+  readonly domain: string
+}
+
+export interface AttributeMessage {
+  readonly name: string
+  readonly f: number
+  readonly i: Int64
+  readonly s: Uint8Array
+  readonly t: TensorMessage | null
+  readonly floats: readonly number[]
+  readonly ints: readonly Int64[]
+  readonly type: number
+}
+
+export interface TensorMessage {
+  readonly dims: readonly Int64[]
+  readonly dataType: number
+  readonly floatData: readonly number[]
+  readonly int32Data: readonly number[]
+  readonly int64Data: readonly Int64[]
+  readonly name: string
+  readonly rawData: Uint8Array
+  readonly doubleData: readonly number[]
+  readonly externalData: readonly EntryMessage[]
+  readonly dataLocation: number
+}
+
+export interface ValueInfoMessage {
+  readonly name: string
+  readonly type: {
+    readonly tensorType: {
+      readonly elemType: number
+      readonly shape: {
+        readonly dim: readonly { readonly dimValue: Int64; readonly dimParam: string }[]
+      } | null
+    } | null
+  } | null
+}
+
 /** TensorProto.DataType. */
 export const dataTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 } as const
 
 /** AttributeProto.AttributeType. */
-export const attributeTypes = { float: 1, int: 2, string: 3, ints: 7 } as const
+export const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const

@@ -33,6 +33,7 @@ function build(name: string, test: OpCase, differentiable: boolean): Built {
 
 /** Applications of the operators that have no gradient, hence no cases of their own. */
 const others: Record<string, OpCase[]> = {
+  IsNaN: [{ name: 'matrix', inputs: [[2, 3]] }],
   Sign: [{ name: 'matrix', inputs: [[2, 3]] }],
   Round: [{ name: 'matrix', inputs: [[2, 3]], range: [-3, 3] }],
   Floor: [{ name: 'matrix', inputs: [[2, 3]], range: [-3, 3] }],

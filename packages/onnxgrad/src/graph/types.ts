@@ -73,9 +73,9 @@ export function allocate(dtype: DType, size: number): TensorData {
 }
 
 /** An array of `dtype` from plain numbers. */
-export function arrayOf(dtype: DType, values: ArrayLike<number>): TensorData {
+export function arrayOf(dtype: DType, values: ArrayLike<number | bigint>): TensorData {
   const out = allocate(dtype, values.length)
-  for (let i = 0; i < values.length; i++) out[i] = dtype === 'int64' ? BigInt(values[i]!) : values[i]!
+  for (let i = 0; i < values.length; i++) out[i] = dtype === 'int64' ? BigInt(values[i]!) : Number(values[i]!)
   return out
 }
 

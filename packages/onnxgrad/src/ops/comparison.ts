@@ -16,9 +16,11 @@ const comparison = (name: string): OpDefinition =>
 
 export const comparisons: OpDefinition[] = [
   ...['Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'And', 'Or'].map(comparison),
-  defineOp({
-    name: 'Not',
-    infer: inputs => [{ dtype: 'bool', shape: required(inputs, 0).shape }],
-    gradient: 'zero',
-  }),
+  ...['Not', 'IsNaN'].map(name =>
+    defineOp({
+      name,
+      infer: inputs => [{ dtype: 'bool', shape: required(inputs, 0).shape }],
+      gradient: 'zero',
+    }),
+  ),
 ]

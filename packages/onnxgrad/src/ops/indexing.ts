@@ -279,4 +279,44 @@ export const indexings: OpDefinition[] = [
       },
     ],
   }),
+  defineOp({
+    name: 'ScatterND',
+    attributes: { reduction: 'string' },
+    infer(inputs, { reduction }) {
+      const [x, indices, updates] = [required(inputs, 0), required(inputs, 1), required(inputs, 2)]
+      if ((reduction ?? 'none') !== 'none') throw new Error(`reduction '${reduction}' is not supported`)
+      if (updates.dtype !== x.dtype) throw new Error(`types differ: ${x.dtype} and ${updates.dtype}`)
+      const depth = addressed(x, indices).length
+      const shape = [...indices.shape.slice(0, -1), ...x.shape.slice(depth)]
+      if (updates.shape.join() !== shape.join()) {
+        throw new Error(`updates must have shape [${shape.join(', ')}], not [${updates.shape.join(', ')}]`)
+      }
+      return [{ dtype: x.dtype, shape: x.shape }]
+    },
+    gradient({ graph, inputs: [, indices, updates], gradients: [dy], wants }) {
+      const none = () => zeros(graph, dy!.dtype, updates!.shape)
+      return [
+        wants(0) ? graph.apply('ScatterND', [dy!, indices!, none()])[0]! : null,
+        null,
+        wants(2) ? gatherND(dy!, indices!) : null,
+      ]
+    },
+    cases: [
+      {
+        name: 'elements',
+        inputs: [[2, 3], [2]],
+        build: (graph, [x, updates]) =>
+          graph.apply('ScatterND', [x!, constant(x!, [2, 2], [1, 0, 0, -1]), updates!])[0]!,
+      },
+      {
+        name: 'rows',
+        inputs: [
+          [3, 2],
+          [2, 2],
+        ],
+        build: (graph, [x, updates]) =>
+          graph.apply('ScatterND', [x!, constant(x!, [2, 1], [2, 0]), updates!])[0]!,
+      },
+    ],
+  }),
 ]

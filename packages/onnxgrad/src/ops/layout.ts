@@ -72,7 +72,7 @@ export function zeros(graph: Graph, dtype: DType, shape: Shape): Value {
 }
 
 /** Start, step and count of every sliced axis, as numpy reads them. */
-function bounds(inputs: readonly (Value | null)[]) {
+export function bounds(inputs: readonly (Value | null)[]) {
   const x = required(inputs, 0)
   const [starts, ends] = [integers(required(inputs, 1)), integers(required(inputs, 2))]
   const axes = inputs[3] ? integers(inputs[3]) : starts.map((_, i) => i)

@@ -68,7 +68,7 @@ const withAxesKept =
     return [rule(x, reshape(y!, kept), reshape(dy!, kept), count)]
   }
 
-function reduction(name: string, gradient: GradientRule, distinct = false): OpDefinition {
+function reduction(name: string, gradient: GradientRule | null, distinct = false): OpDefinition {
   const call = (x: Value, axes: number[], options?: ReduceOptions) =>
     name === 'ReduceSum' ? reduceSum(x, axes, options) : reduce(name)(x, axes, options)
   return defineOp({
@@ -81,7 +81,7 @@ function reduction(name: string, gradient: GradientRule, distinct = false): OpDe
       const shape = x.shape.flatMap((dim, i) => (axes.includes(i) ? (keep ? [1] : []) : [dim]))
       return [{ dtype: x.dtype, shape }]
     },
-    gradient,
+    ...(gradient && { gradient }),
     cases: [
       { name: 'last axis', inputs: [[2, 3]], distinct, build: (_, [x]) => call(x!, [1]) },
       {
@@ -139,6 +139,8 @@ export const reductions: OpDefinition[] = [
     'ReduceLogSumExp',
     withAxesKept((x, y, dy) => mul(dy, exp(sub(x, y)))),
   ),
+  // Products are taken of the lengths in shapes. A rule by y / x would not hold where an element is 0.
+  reduction('ReduceProd', null),
   defineOp({
     name: 'CumSum',
     attributes: { exclusive: 'int', reverse: 'int' },

@@ -1,0 +1,150 @@
+import { InputError } from '../errors.js'
+import type { Tensor } from '../runtime/session.js'
+import { fold } from './fold.js'
+import type { Graph } from './graph.js'
+import { MAX_RANK } from './onnx-tensor.js'
+import { type Builder, convert, type ForeignAttribute } from './opset.js'
+import {
+  type Attributes,
+  type DType,
+  type Shape,
+  sameShape,
+  showType,
+  type TensorType,
+  type Value,
+} from './types.js'
+
+/** A node of a file: names instead of values; '' where an optional one is left out. */
+export interface FileNode {
+  /** That of the file, or where it has none the name of what the node computes. */
+  readonly name: string
+  readonly op: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly attributes: Readonly<Record<string, ForeignAttribute>>
+}
+
+/** What a file's graph consists of, checked; the nodes are in topological order. */
+export interface FileGraph {
+  readonly opset: number
+  readonly inputs: readonly (TensorType & { readonly name: string })[]
+  readonly outputs: readonly string[]
+  readonly nodes: readonly FileNode[]
+  readonly initializers: ReadonlyMap<string, Tensor>
+  /** Names of the initializers that a training may move. */
+  readonly trainable: ReadonlySet<string>
+}
+
+export interface Applied {
+  /** The file's outputs, by name. */
+  readonly outputs: Readonly<Record<string, Value>>
+  /** Every value of the file by its name there: inputs, initializers, inner values, outputs. */
+  readonly values: ReadonlyMap<string, Value>
+}
+
+/** Elements that may be read or made for one constant, and for all of an application: a bound on memory and work. */
+const FOLD_LIMIT = 1 << 16
+const FOLD_BUDGET = 1 << 24
+
+/** Puts nodes into a graph; what depends on constants alone is computed at once, except for parameters. */
+class Folding implements Builder {
+  readonly #graph: Graph
+  readonly #known = new Set<Value>()
+  #budget = FOLD_BUDGET
+
+  constructor(graph: Graph) {
+    this.#graph = graph
+  }
+
+  constant(dtype: DType, shape: Shape, values: ArrayLike<number | bigint>): Value {
+    return this.know(this.#graph.constant(dtype, shape, values))
+  }
+
+  know(value: Value): Value {
+    this.#known.add(value)
+    return value
+  }
+
+  affords(elements: number): boolean {
+    const can = elements <= Math.min(FOLD_LIMIT, this.#budget)
+    if (can) this.#budget -= elements
+    return can
+  }
+
+  apply(op: string, inputs: readonly (Value | null)[], attributes: Attributes = {}): readonly Value[] {
+    if (inputs.every(input => !input || this.#known.has(input))) {
+      const folded = fold(op, inputs, attributes, elements => this.affords(elements))
+      if (folded) return [this.constant(folded.dtype, folded.shape, folded.data)]
+    }
+    return this.#graph.apply(op, inputs, attributes)
+  }
+}
+
+/** Builds the file's nodes into `graph`. Throws InputError where an input does not fit or a node cannot be built. */
+export function replay(
+  file: FileGraph,
+  graph: Graph,
+  inputs: Readonly<Record<string, Value>>,
+  parameters: Readonly<Record<string, Value>>,
+): Applied {
+  const values = new Map<string, Value>()
+  const builder = new Folding(graph)
+  for (const input of file.inputs) values.set(input.name, given('input', input, inputs))
+  for (const [name, tensor] of file.initializers) {
+    if (Object.hasOwn(parameters, name)) values.set(name, given('parameter', { name, ...tensor }, parameters))
+    else {
+      const value = graph.initializer(graph.unused(name), tensor.dtype, tensor.shape, tensor.data)
+      values.set(name, file.trainable.has(name) ? value : builder.know(value))
+    }
+  }
+  refuseOthers('input', inputs, new Set(file.inputs.map(({ name }) => name)))
+  refuseOthers('parameter', parameters, file.initializers)
+
+  for (const { name, op, attributes, ...node } of file.nodes) {
+    let made: readonly Value[]
+    try {
+      const applied = {
+        op,
+        inputs: node.inputs.map(input => (input === '' ? null : values.get(input)!)),
+        attributes,
+        outputs: node.outputs.length,
+        opset: file.opset,
+      }
+      made = graph.within(name.replace(/^\//, ''), () => convert(applied, builder))
+      const deep = made.find(value => value.shape.length > MAX_RANK)
+      if (deep) throw new Error(`the result has ${deep.shape.length} axes; at most ${MAX_RANK} can be`)
+      if (node.outputs.findLastIndex(output => output !== '') >= made.length) {
+        throw new Error(`output ${made.length} is not supported`)
+      }
+    } catch (error) {
+      throw new InputError(`node '${name}' (${op}) cannot be built: ${(error as Error).message}`, {
+        cause: error,
+      })
+    }
+    node.outputs.forEach((output, i) => {
+      if (output !== '') values.set(output, made[i]!)
+    })
+  }
+  return { outputs: Object.fromEntries(file.outputs.map(name => [name, values.get(name)!])), values }
+}
+
+function given(
+  kind: string,
+  wanted: TensorType & { readonly name: string },
+  from: Readonly<Record<string, Value>>,
+): Value {
+  const value = Object.hasOwn(from, wanted.name) ? from[wanted.name] : undefined
+  if (!value) throw new InputError(`${kind} '${wanted.name}' ${showType(wanted)} is not given`)
+  if (value.dtype !== wanted.dtype || !sameShape(value.shape, wanted.shape)) {
+    throw new InputError(
+      `${kind} '${wanted.name}' is ${showType(wanted)} in the file but ${showType(value)} was given`,
+    )
+  }
+  return value
+}
+
+function refuseOthers(kind: string, given: object, known: { has(name: string): boolean }): void {
+  const other = Object.keys(given).find(name => !known.has(name))
+  if (other !== undefined)
+    throw new InputError(`the file has no ${kind} '${other}'; look at its list of ${kind}s`)
+}
