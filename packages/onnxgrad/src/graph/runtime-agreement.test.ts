@@ -53,16 +53,6 @@ const others: Record<string, OpCase[]> = {
     { name: 'kept', inputs: [[2, 3]], distinct: true, attributes: { axis: 1 } },
     { name: 'dropped', inputs: [[2, 3, 2]], distinct: true, attributes: { axis: -2, keepdims: 0 } },
   ],
-  ConvTranspose: [
-    {
-      name: 'stride, padding and output padding',
-      inputs: [
-        [1, 2, 3, 4],
-        [2, 3, 3, 3],
-      ],
-      attributes: { strides: [2, 2], pads: [1, 1, 0, 1], output_padding: [1, 0] },
-    },
-  ],
   ...Object.fromEntries(
     ['Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual'].map(name => [
       name,

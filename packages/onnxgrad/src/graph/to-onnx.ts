@@ -26,7 +26,8 @@ export interface OnnxOptions {
  */
 export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
   verify(graph)
-  const { nodes, constants } = live(graph)
+  const { nodes, read } = live(graph)
+  const constants = [...read].filter(value => value.data !== null)
   const renamed = new Map<Value, string>()
   const aliases: object[] = []
   for (const [name, value] of graph.outputs) {
@@ -52,7 +53,7 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
     metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
     graph: {
       name: options.name ?? 'onnxgrad',
-      node: [...nodes.map(node => nodeMessage(node, nameOf)), ...aliases],
+      node: [...nodes.map(node => nodeMessage(node, nameOf, read)), ...aliases],
       initializer: constants.map(tensorMessage),
       input: graph.inputs.map(value => typeMessage(value.name, value)),
       output: [...graph.outputs].map(([name, value]) => typeMessage(name, value)),
@@ -61,22 +62,25 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
   return modelType.encode(modelType.fromObject(model)).finish()
 }
 
-/** The nodes and constants that an output depends on, in order. */
-function live(graph: Graph): { nodes: Node[]; constants: Value[] } {
+/** The nodes that an output depends on, in order, and what they and the outputs read. */
+function live(graph: Graph): { nodes: Node[]; read: Set<Value> } {
   const nodes = liveNodes(graph)
-  const read = new Set([...graph.outputs.values(), ...nodes.toReversed().flatMap(node => node.inputs)])
-  return { nodes, constants: [...read].filter(value => value !== null && value.data !== null) as Value[] }
+  const read = new Set<Value>(graph.outputs.values())
+  for (const { inputs } of nodes.toReversed()) for (const input of inputs) if (input) read.add(input)
+  return { nodes, read }
 }
 
-function nodeMessage(node: Node, nameOf: (value: Value | null) => string): object {
-  const kinds = opFor(node.op)!.attributes
+function nodeMessage(node: Node, nameOf: (value: Value | null) => string, read: ReadonlySet<Value>): object {
+  const { attributes: kinds, requiredOutputs = node.outputs.length } = opFor(node.op)!
+  const required = typeof requiredOutputs === 'number' ? requiredOutputs : requiredOutputs(node.attributes)
+  const lastRead = node.outputs.findLastIndex((output, i) => i < required || read.has(output))
   const [domain, opType] = node.op.includes(':') ? node.op.split(':') : [domains[node.op] ?? '', node.op]
   return {
     name: node.name,
     opType,
     domain,
     input: node.inputs.map(nameOf),
-    output: node.outputs.map(nameOf),
+    output: node.outputs.slice(0, lastRead + 1).map(nameOf),
     attribute: Object.entries(node.attributes).map(([name, value]) =>
       attributeMessage(name, kinds[name]!, value),
     ),

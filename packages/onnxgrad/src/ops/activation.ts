@@ -1,4 +1,13 @@
-import { defineOp, type GradientRule, type OpDefinition, required } from './define-op.js'
+import type { Graph } from '../graph/graph.js'
+import type { Value } from '../graph/types.js'
+import {
+  type AttributeKind,
+  defineOp,
+  type GradientRule,
+  int,
+  type OpDefinition,
+  required,
+} from './define-op.js'
 import { add, cast, erf, exp, mul, sub } from './elementwise.js'
 
 const activation = (
@@ -46,4 +55,49 @@ export const activations: OpDefinition[] = [
     const slope = add(add(erf(z), mul(x!, density)), 1)
     return [mul(mul(dy!, 0.5), slope)]
   }),
+  pieces('HardSwish', {}, ({ inputs: [x], gradients: [dy] }) => {
+    const between = mul(mask('Greater', x!, -3), mask('Less', x!, 3))
+    return [mul(dy!, add(mul(between, add(mul(x!, 1 / 3), 0.5)), mask('GreaterOrEqual', x!, 3)))]
+  }),
+  pieces(
+    'HardSigmoid',
+    { alpha: 'float', beta: 'float' },
+    ({ outputs: [y], gradients: [dy], attributes }) => {
+      const between = mul(mask('Greater', y!, 0), mask('Less', y!, 1))
+      return [mul(mul(dy!, between), int(attributes, 'alpha', 0.2))]
+    },
+  ),
+  pieces('LeakyRelu', { alpha: 'float' }, ({ inputs: [x], gradients: [dy], attributes }) => {
+    const alpha = int(attributes, 'alpha', 0.01)
+    return [mul(dy!, add(mul(mask('Greater', x!, 0), 1 - alpha), alpha))]
+  }),
 ]
+
+/** 1 where the comparison with a bound holds, else 0. */
+function mask(comparison: string, x: Value, bound: number): Value {
+  return cast(x.graph.apply(comparison, [x, x.graph.constant(x.dtype, [], [bound])])[0]!, x.dtype)
+}
+
+/** An activation of straight or parabolic pieces; its cases lie on all of them, and clear of the kinks. */
+function pieces(
+  name: string,
+  attributes: Readonly<Record<string, AttributeKind>>,
+  gradient: GradientRule,
+): OpDefinition {
+  const build = (graph: Graph, [x]: readonly Value[]) => graph.apply(name, [mul(x!, 4.1)])[0]!
+  return defineOp({
+    name,
+    attributes,
+    infer: inputs => [{ dtype: required(inputs, 0).dtype, shape: required(inputs, 0).shape }],
+    gradient,
+    cases: [
+      { name: 'all pieces', inputs: [[4, 6]], distinct: true, build },
+      {
+        name: 'fan-out',
+        inputs: [[3, 4]],
+        distinct: true,
+        build: (graph, inputs) => mul(build(graph, inputs), inputs[0]!),
+      },
+    ],
+  })
+}

@@ -1,56 +1,31 @@
 import type { Attributes, Value } from '../graph/types.js'
-import { defineOp, int, ints, type OpDefinition, required } from './define-op.js'
+import { defineOp, ints, type OpDefinition, required } from './define-op.js'
 import { mul } from './elementwise.js'
 import { concat, pad, slice, transpose } from './layout.js'
 import { gemm } from './matrix-product.js'
 import { reduceSum } from './reduction.js'
 import { reshape } from './reshaping.js'
+import { reachOf, slid, type Window, windowOf } from './window.js'
 
 /** Two-dimensional convolution. x (N, C, H, W), weight (O, C / group, kH, kW), bias (O). */
 export function conv2d(
   x: Value,
   weight: Value,
   bias: Value | null,
-  options: { stride?: number; padding?: number } = {},
+  options: { stride?: number; padding?: number; group?: number } = {},
 ): Value {
-  const { stride = 1, padding = 0 } = options
-  const attributes = { strides: [stride, stride], pads: [padding, padding, padding, padding] }
+  const { stride = 1, padding = 0, group = 1 } = options
+  const pads = [padding, padding, padding, padding]
+  const attributes = { strides: [stride, stride], pads, ...(group !== 1 && { group }) }
   return x.graph.apply('Conv', bias ? [x, weight, bias] : [x, weight], attributes)[0]!
-}
-
-interface Window {
-  strides: number[]
-  pads: number[]
-  dilations: number[]
-  group: number
-}
-
-function window(attributes: Attributes): Window {
-  if (attributes.auto_pad && attributes.auto_pad !== 'NOTSET') {
-    throw new Error(`auto_pad '${attributes.auto_pad}' is not supported; give pads`)
-  }
-  return {
-    strides: ints(attributes, 'strides') ?? [1, 1],
-    pads: ints(attributes, 'pads') ?? [0, 0, 0, 0],
-    dilations: ints(attributes, 'dilations') ?? [1, 1],
-    group: int(attributes, 'group', 1),
-  }
-}
-
-/** Length of an axis after a window of `kernel` taps slid over it. */
-function slid(dim: number, kernel: number, i: number, w: Window): number {
-  return (
-    Math.floor((dim + w.pads[i]! + w.pads[i + 2]! - w.dilations[i]! * (kernel - 1) - 1) / w.strides[i]!) + 1
-  )
 }
 
 /** Gradient at the input: the transposed convolution, padded to the input's size where the stride cut it. */
 function inputGradient(x: Value, weight: Value, dy: Value, w: Window): Value {
-  const output_padding = [0, 1].map(i => {
-    const kernel = w.dilations[i]! * (weight.shape[i + 2]! - 1) + 1
-    return x.shape[i + 2]! - ((dy.shape[i + 2]! - 1) * w.strides[i]! + kernel - w.pads[i]! - w.pads[i + 2]!)
-  })
   const { strides, pads, dilations, group } = w
+  const output_padding = [0, 1].map(
+    i => x.shape[i + 2]! - ((dy.shape[i + 2]! - 1) * strides[i]! + reachOf(w, i) - pads[i]! - pads[i + 2]!),
+  )
   return x.graph.apply('ConvTranspose', [dy, weight], { strides, pads, dilations, group, output_padding })[0]!
 }
 
@@ -79,6 +54,29 @@ function weightGradient(x: Value, weight: Value, dy: Value, w: Window): Value {
   return transpose(reshape(joint, [outputs, kH, kW, channels]), [0, 3, 1, 2])
 }
 
+/**
+ * Gradient at the weight of a convolution in groups: itself a convolution in groups, over the input with dy as its
+ * kernel, where examples and channels change places; stride and dilation do too. A group has few channels (one,
+ * if it is depthwise), for which the tap-wise product would be all copies.
+ */
+function groupedWeightGradient(x: Value, weight: Value, dy: Value, w: Window): Value {
+  const { group, pads } = w
+  const [outputs, perGroup, kH, kW] = weight.shape as [number, number, number, number]
+  const [batch, , height, width] = x.shape as [number, number, number, number]
+  const [oH, oW] = [dy.shape[2]!, dy.shape[3]!]
+  const byChannel = transpose(reshape(x, [batch, group, perGroup, height, width]), [2, 1, 0, 3, 4])
+  const input = reshape(byChannel, [perGroup, group * batch, height, width])
+  const kernel = transpose(dy, [1, 0, 2, 3])
+  const attributes = { strides: w.dilations, dilations: w.strides, pads, group }
+  const wide = x.graph.apply('Conv', [input, kernel], { ...attributes, kernel_shape: [oH, oW] })[0]!
+  // Where the stride left a remainder, the window slides further than the kernel had taps.
+  const joint = slice(wide, [2, 3], [0, 0], [kH, kW])
+  return reshape(transpose(joint, [1, 0, 2, 3]), [outputs, perGroup, kH, kW])
+}
+
+const weightGradientOf = (x: Value, weight: Value, dy: Value, w: Window) =>
+  (w.group === 1 ? weightGradient : groupedWeightGradient)(x, weight, dy, w)
+
 export const convolutions: OpDefinition[] = [
   defineOp({
     name: 'Conv',
@@ -92,22 +90,20 @@ export const convolutions: OpDefinition[] = [
     },
     infer(inputs, attributes) {
       const [x, weight] = [required(inputs, 0), required(inputs, 1)]
-      const w = window(attributes)
       if (x.shape.length !== 4 || weight.shape.length !== 4)
         throw new Error('only two-dimensional convolutions are supported')
-      const [batch, channels, height, width] = x.shape as [number, number, number, number]
-      const [outputs, perGroup, kH, kW] = weight.shape as [number, number, number, number]
-      if (channels !== perGroup * w.group)
-        throw new Error(`${channels} channels do not fit a kernel for ${perGroup} × ${w.group}`)
-      return [{ dtype: x.dtype, shape: [batch, outputs, slid(height, kH, 0, w), slid(width, kW, 1, w)] }]
+      const w = convolutionWindow(attributes, x, weight)
+      const [outputs, perGroup] = weight.shape as [number, number]
+      if (x.shape[1] !== perGroup * w.group)
+        throw new Error(`${x.shape[1]} channels do not fit a kernel for ${perGroup} × ${w.group}`)
+      if (outputs % w.group !== 0) throw new Error(`${outputs} outputs do not divide into ${w.group} groups`)
+      return [{ dtype: x.dtype, shape: [x.shape[0]!, outputs, ...slid(x.shape.slice(2), w)] }]
     },
     gradient({ inputs: [x, weight, bias], gradients: [dy], attributes, wants }) {
-      const w = window(attributes)
-      if (w.group !== 1 && wants(1))
-        throw new Error('the weight gradient of a grouped convolution is not supported')
+      const w = convolutionWindow(attributes, x!, weight!)
       return [
         wants(0) ? inputGradient(x!, weight!, dy!, w) : null,
-        wants(1) ? weightGradient(x!, weight!, dy!, w) : null,
+        wants(1) ? weightGradientOf(x!, weight!, dy!, w) : null,
         bias ? reduceSum(dy!, [0, 2, 3]) : null,
       ]
     },
@@ -149,6 +145,35 @@ export const convolutions: OpDefinition[] = [
         attributes: { dilations: [2, 2] },
       },
       {
+        name: 'two groups',
+        inputs: [[2, 4, 5, 4], [6, 2, 3, 3], [6]],
+        attributes: { group: 2, pads: [1, 0, 1, 1] },
+      },
+      {
+        name: 'depthwise, stride that leaves a remainder',
+        inputs: [
+          [2, 3, 6, 7],
+          [3, 1, 3, 3],
+        ],
+        attributes: { group: 3, strides: [2, 2], pads: [1, 1, 0, 0] },
+      },
+      {
+        name: 'depthwise, two outputs a channel, dilated',
+        inputs: [
+          [1, 2, 6, 6],
+          [4, 1, 2, 3],
+        ],
+        attributes: { group: 2, dilations: [2, 2] },
+      },
+      ...['SAME_UPPER', 'SAME_LOWER', 'VALID'].map(auto_pad => ({
+        name: auto_pad,
+        inputs: [
+          [1, 2, 5, 6],
+          [2, 2, 3, 2],
+        ],
+        attributes: { auto_pad, strides: [2, 2] },
+      })),
+      {
         name: 'fan-out',
         inputs: [
           [1, 2, 4, 4],
@@ -171,18 +196,54 @@ export const convolutions: OpDefinition[] = [
     },
     infer(inputs, attributes) {
       const [x, weight] = [required(inputs, 0), required(inputs, 1)]
-      const w = window(attributes)
+      if (x.shape.length !== 4 || weight.shape.length !== 4)
+        throw new Error('only two-dimensional convolutions are supported')
+      if (x.shape[1] !== weight.shape[0])
+        throw new Error(`${x.shape[1]} channels do not fit a kernel for ${weight.shape[0]}`)
+      const w = transposedWindow(attributes, weight)
       const extra = ints(attributes, 'output_padding') ?? [0, 0]
       const size = [0, 1].map(
-        i =>
-          (x.shape[i + 2]! - 1) * w.strides[i]! +
-          w.dilations[i]! * (weight.shape[i + 2]! - 1) +
-          1 -
-          w.pads[i]! -
-          w.pads[i + 2]! +
-          extra[i]!,
+        i => (x.shape[i + 2]! - 1) * w.strides[i]! + reachOf(w, i) - w.pads[i]! - w.pads[i + 2]! + extra[i]!,
       )
       return [{ dtype: x.dtype, shape: [x.shape[0]!, weight.shape[1]! * w.group, ...size] }]
     },
+    // It is the input gradient of a convolution with the same kernel: forward and backward change places.
+    gradient({ graph, inputs: [x, weight, bias], gradients: [dy], attributes, wants }) {
+      const w = transposedWindow(attributes, weight!)
+      const { strides, pads, dilations, group } = w
+      return [
+        wants(0) ? graph.apply('Conv', [dy!, weight!], { strides, pads, dilations, group })[0]! : null,
+        wants(1) ? weightGradientOf(dy!, weight!, x!, w) : null,
+        bias ? reduceSum(dy!, [0, 2, 3]) : null,
+      ]
+    },
+    cases: [
+      {
+        name: 'stride, padding and output padding',
+        inputs: [
+          [1, 2, 3, 4],
+          [2, 3, 3, 3],
+        ],
+        attributes: { strides: [2, 2], pads: [1, 1, 0, 1], output_padding: [1, 0] },
+      },
+      { name: 'with bias', inputs: [[2, 2, 3, 3], [2, 2, 2, 2], [2]] },
+      {
+        name: 'groups',
+        inputs: [
+          [2, 4, 3, 3],
+          [4, 1, 3, 3],
+        ],
+        attributes: { group: 2, strides: [2, 2], pads: [1, 1, 1, 1], output_padding: [1, 1] },
+      },
+    ],
   }),
 ]
+
+const convolutionWindow = (attributes: Attributes, x: Value, weight: Value) =>
+  windowOf(attributes, x.shape.slice(2), weight.shape.slice(2))
+
+function transposedWindow(attributes: Attributes, weight: Value): Window {
+  if (attributes.auto_pad && attributes.auto_pad !== 'NOTSET')
+    throw new Error(`auto_pad '${attributes.auto_pad}' is not supported here; give pads`)
+  return windowOf(attributes, [0, 0], weight.shape.slice(2))
+}

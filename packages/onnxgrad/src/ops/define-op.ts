@@ -43,6 +43,8 @@ export interface OpDefinition {
   /** ONNX name, verbatim; with `domain:` before it outside the standard domain. */
   readonly name: string
   readonly attributes: Readonly<Record<string, AttributeKind>>
+  /** Outputs behind these are written only where something reads them. Default: all are written. */
+  readonly requiredOutputs?: number | ((attributes: Attributes) => number)
   /** Types of the outputs. Throws an Error that says what is wrong with the inputs. */
   readonly infer: (inputs: readonly (Value | null)[], attributes: Attributes) => readonly TensorType[]
   /** Absent: not differentiable (an error names the node). `zero`: constant almost everywhere, passes nothing. */

@@ -52,6 +52,7 @@ export const relu = unary('Relu')
 /** Rounds halves to even. */
 export const round = unary('Round')
 export const identity = unary('Identity')
+export const reciprocal = unary('Reciprocal')
 /** The smaller (larger) of each element of all operands, broadcasting. */
 export const min = (...values: Value[]): Value => values[0]!.graph.apply('Min', values)[0]!
 export const max = (...values: Value[]): Value => values[0]!.graph.apply('Max', values)[0]!
@@ -205,6 +206,9 @@ export const elementwise: OpDefinition[] = [
   unaryOp('Sqrt', ({ outputs: [y], gradients: [dy] }) => [div(mul(dy!, 0.5), y!)], { range: [0.5, 2] }),
   unaryOp('Exp', ({ outputs: [y], gradients: [dy] }) => [mul(dy!, y!)]),
   unaryOp('Log', ({ inputs: [x], gradients: [dy] }) => [div(dy!, x!)], { range: [0.5, 2] }),
+  unaryOp('Reciprocal', ({ outputs: [y], gradients: [dy] }) => [neg(mul(dy!, mul(y!, y!)))], {
+    range: [0.5, 2],
+  }),
   unaryOp('Abs', ({ inputs: [x], gradients: [dy] }) => [mul(dy!, sign(x!))], { range: [0.2, 1] }),
   unaryOp('Sign', 'zero'),
   unaryOp('Round', 'zero'),

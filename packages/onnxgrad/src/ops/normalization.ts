@@ -1,5 +1,5 @@
 import { axisOf } from '../graph/shape.js'
-import type { Value } from '../graph/types.js'
+import { sameShape, type Value } from '../graph/types.js'
 import { defineOp, int, type OpDefinition, required } from './define-op.js'
 import { add, exp, mul, sub } from './elementwise.js'
 import { linear, matmul } from './matrix-product.js'
@@ -71,27 +71,30 @@ export const normalizations: OpDefinition[] = [
   defineOp({
     name: 'LayerNormalization',
     attributes: { axis: 'int', epsilon: 'float', stash_type: 'int' },
+    requiredOutputs: 1,
     infer(inputs, attributes) {
       const x = required(inputs, 0)
       const axis = axisOf(int(attributes, 'axis', -1), x.shape.length)
-      if (axis !== x.shape.length - 1) throw new Error('only the last axis can be normalized')
+      const normalized = x.shape.slice(axis)
       for (const i of inputs[2] ? [1, 2] : [1]) {
         const shape = required(inputs, i).shape
-        if (shape.length !== 1 || shape[0] !== x.shape[axis]) {
-          throw new Error(`input ${i} must have shape [${x.shape[axis]}], not [${shape.join(', ')}]`)
-        }
+        if (!sameShape(shape, normalized))
+          throw new Error(`input ${i} must have shape [${normalized.join(', ')}], not [${shape.join(', ')}]`)
       }
-      const statistic = { dtype: x.dtype, shape: x.shape.with(axis, 1) }
+      const statistic = { dtype: x.dtype, shape: x.shape.map((dim, i) => (i < axis ? dim : 1)) }
       return [{ dtype: x.dtype, shape: x.shape }, statistic, statistic]
     },
-    gradient({ inputs: [x, scale, shift], outputs: [y, mean, inverse], gradients, wants }) {
+    gradient({ inputs: [x, scale, shift], outputs: [y, mean, inverse], gradients, attributes, wants }) {
       const dy = gradients[0]!
+      const first = axisOf(int(attributes, 'axis', -1), x!.shape.length)
+      const axes = x!.shape.flatMap((_, i) => (i < first ? [] : [i]))
+      const average = (value: Value) => reduceMean(value, axes, { keep: true })
       // Without scale and shift the output itself is the normalized input: two passes over the tokens less.
       const plain = !shift && scale!.data?.every(factor => Number(factor) === 1)
       const normalized = plain ? y! : mul(sub(x!, mean!), inverse!)
       const weighted = plain ? dy : mul(dy, scale!)
-      const along = reduceMean(mul(weighted, normalized), [-1], { keep: true })
-      const centred = sub(sub(weighted, reduceMean(weighted, [-1], { keep: true })), mul(normalized, along))
+      const along = average(mul(weighted, normalized))
+      const centred = sub(sub(weighted, average(weighted)), mul(normalized, along))
       return [
         wants(0) ? mul(centred, inverse!) : null,
         wants(1) ? mul(dy, normalized) : null,
@@ -102,6 +105,15 @@ export const normalizations: OpDefinition[] = [
       { name: 'rows', inputs: [[3, 4], [4], [4]] },
       { name: 'three axes', inputs: [[2, 3, 4], [4], [4]], attributes: { axis: -1, epsilon: 1e-3 } },
       { name: 'no shift', inputs: [[3, 4], [4]] },
+      {
+        name: 'the last two axes',
+        inputs: [
+          [2, 3, 4],
+          [3, 4],
+          [3, 4],
+        ],
+        attributes: { axis: -2, epsilon: 1e-3 },
+      },
       {
         name: 'neither scale nor shift',
         inputs: [[3, 4]],

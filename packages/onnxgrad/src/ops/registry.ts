@@ -1,7 +1,9 @@
 import { activations } from './activation.js'
+import { batchNormalizations } from './batch-normalization.js'
 import { comparisons } from './comparison.js'
 import { convolutions } from './convolution.js'
 import type { OpDefinition } from './define-op.js'
+import { dropouts } from './dropout.js'
 import { einsums } from './einsum.js'
 import { elementwise } from './elementwise.js'
 import { indexings } from './indexing.js'
@@ -9,6 +11,7 @@ import { layout } from './layout.js'
 import { losses } from './loss.js'
 import { matrixProducts } from './matrix-product.js'
 import { normalizations } from './normalization.js'
+import { poolings } from './pooling.js'
 import { reductions } from './reduction.js'
 import { reshapings } from './reshaping.js'
 import { selections } from './selection.js'
@@ -21,7 +24,10 @@ export const operators: readonly OpDefinition[] = [
   ...matrixProducts,
   ...einsums,
   ...convolutions,
+  ...poolings,
   ...normalizations,
+  ...batchNormalizations,
+  ...dropouts,
   ...losses,
   ...reductions,
   ...reshapings,
