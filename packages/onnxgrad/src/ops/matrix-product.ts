@@ -3,9 +3,10 @@ import type { Value } from '../graph/types.js'
 import { defineOp, int, type OpDefinition, required } from './define-op.js'
 import { mul } from './elementwise.js'
 import { swapLast } from './layout.js'
+import { reduceSum } from './reduction.js'
 import { reshape } from './reshaping.js'
 
-/** Matrix product over the last two axes, the leading ones broadcast. */
+/** Matrix product over the last two axes, the leading ones broadcast; a vector is a row on the left, a column on the right. */
 export function matmul(a: Value, b: Value): Value {
   return a.graph.apply('MatMul', [a, b])[0]!
 }
@@ -31,6 +32,19 @@ export function gemm(
   return a.graph.apply('Gemm', c ? [a, b, c] : [a, b], attributes)[0]!
 }
 
+/** The type of a factor, where a vector on the left (0) is a row and one on the right (1) a column. */
+function matrixOf(x: Value, side: number): Value {
+  if (x.shape.length !== 1) return x
+  return { ...x, shape: side === 0 ? [1, x.shape[0]!] : [x.shape[0]!, 1] }
+}
+
+/** The gradient at a vector that was a matrix in the product, summed over what it was broadcast to. */
+function ofVector(gradient: Value, x: Value): Value {
+  if (x.shape.length !== 1) return gradient
+  const lead = gradient.shape.slice(0, -2).map((_, i) => i)
+  return reshape(reduceSum(gradient, lead), x.shape)
+}
+
 /** Of the usual addend, a bias, by a product with ones: on a CPU twice as fast as ReduceSum over the rows. */
 function addendGradient(dy: Value, c: Value): Value {
   const [rows, columns] = dy.shape as [number, number]
@@ -54,11 +68,24 @@ function productType(inputs: readonly (Value | null)[], transA: boolean, transB:
 export const matrixProducts: OpDefinition[] = [
   defineOp({
     name: 'MatMul',
-    infer: inputs => productType(inputs, false, false),
-    gradient: ({ inputs: [a, b], gradients: [dy], wants }) => [
-      wants(0) ? matmul(dy!, swapLast(b!)) : null,
-      wants(1) ? matmul(swapLast(a!), dy!) : null,
-    ],
+    infer(inputs) {
+      const [a, b] = [required(inputs, 0), required(inputs, 1)]
+      if (a.shape.length === 0 || b.shape.length === 0) throw new Error('a scalar is no matrix')
+      const [type] = productType([matrixOf(a, 0), matrixOf(b, 1)], false, false)
+      // The axis that a vector was given is gone again in the product.
+      const lost = [...(a.shape.length === 1 ? [-2] : []), ...(b.shape.length === 1 ? [-1] : [])]
+      const { shape } = type!
+      return [{ ...type!, shape: shape.filter((_, i) => !lost.includes(i - shape.length)) }]
+    },
+    gradient({ inputs: [a, b], gradients: [dy], wants }) {
+      const [left, right] = [a!, b!].map((x, i) => reshape(x, matrixOf(x, i).shape)) as [Value, Value]
+      const [type] = productType([left, right], false, false)
+      const full = reshape(dy!, type!.shape)
+      return [
+        wants(0) ? ofVector(matmul(full, swapLast(right)), a!) : null,
+        wants(1) ? ofVector(matmul(swapLast(left), full), b!) : null,
+      ]
+    },
     cases: [
       {
         name: 'matrices',
@@ -88,6 +115,9 @@ export const matrixProducts: OpDefinition[] = [
           [4, 3, 2],
         ],
       },
+      { name: 'matrix and vector', inputs: [[2, 3], [3]] },
+      { name: 'vector and batch', inputs: [[3], [2, 3, 4]] },
+      { name: 'two vectors', inputs: [[3], [3]] },
       { name: 'one value as both inputs', inputs: [[3, 3]], build: (_, [x]) => matmul(x!, x!) },
     ],
   }),

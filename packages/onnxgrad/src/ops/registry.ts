@@ -14,6 +14,7 @@ import { normalizations } from './normalization.js'
 import { poolings } from './pooling.js'
 import { reductions } from './reduction.js'
 import { reshapings } from './reshaping.js'
+import { resizings } from './resize.js'
 import { selections } from './selection.js'
 
 /** Every operator, by family. */
@@ -34,6 +35,7 @@ export const operators: readonly OpDefinition[] = [
   ...layout,
   ...indexings,
   ...selections,
+  ...resizings,
 ]
 
 let byName: Map<string, OpDefinition> | undefined
