@@ -56,13 +56,15 @@ export function readProfile(json: string, warmUp = 0): Profile {
     const [op, scope] = [args.op_name, scopeOf(name)]
     const sum = sums.get(`${op} ${scope}`) ?? { op, scope, calls: 0, ms: 0 }
     sums.set(`${op} ${scope}`, sum)
-    sum.calls += 1 / runs.length
-    sum.ms += dur / 1000 / runs.length
+    sum.calls++
+    sum.ms += dur / 1000
   }
   return {
     runs: runs.length,
     ms: runs.reduce((sum, { dur }) => sum + dur, 0) / 1000 / runs.length,
-    entries: [...sums.values()].sort((a, b) => b.ms - a.ms),
+    entries: [...sums.values()]
+      .map(sum => ({ ...sum, calls: sum.calls / runs.length, ms: sum.ms / runs.length }))
+      .sort((a, b) => b.ms - a.ms),
   }
 }
 

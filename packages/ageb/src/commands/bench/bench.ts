@@ -50,7 +50,7 @@ export async function bench(
   try {
     benchModel(settings)
   } catch (error) {
-    throw new UsageError((error as Error).message)
+    throw new UsageError(`${(error as Error).message}: change --width, --heads, --patch or --image`)
   }
   const throughputs = [await throughput(settings.threads, terminal)]
   const measured: Partial<Record<keyof PartResults, PartResults[keyof PartResults] & Beside>> = {}
