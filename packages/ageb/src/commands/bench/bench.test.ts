@@ -15,7 +15,7 @@ describe('ageb bench', () => {
   beforeAll(async () => {
     ended = await here.ageb(['bench', '--json', '--profile', ...flags])
     result = json(ended) as unknown as BenchResult
-  })
+  }, 300_000)
 
   it('prints one JSON line on standard output, and its progress on standard error', () => {
     expect(ended.code).toBe(0)

@@ -60,7 +60,7 @@ describe('the end', () => {
   })
 })
 
-describe('resident memory', () => {
+describe('resident memory', { timeout: 300_000 }, () => {
   /** The share by which it grew after a warm-up. */
   const growth = (mode: string, warmUp: number, count: number) =>
     new Promise<number>((resolve, reject) => {
