@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { benchCommand } from '../commands/bench/index.js'
 import { demoCommand } from '../commands/demo/index.js'
 import { evalCommand } from '../commands/eval/index.js'
 import { exportTriggerCommand } from '../commands/export-trigger/index.js'
@@ -18,6 +19,7 @@ const commands = [
   evalCommand,
   exportTriggerCommand,
   reportCommand,
+  benchCommand,
   helpCommand,
 ]
 

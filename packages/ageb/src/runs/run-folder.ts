@@ -140,7 +140,7 @@ export class RunFolder {
 }
 
 /** What a result may depend on besides the configuration. */
-function environment(): Record<string, string> {
+export function environment(): Record<string, string> {
   const cores = availableParallelism()
   return {
     ageb: version(),

@@ -11,18 +11,24 @@ export interface TriggerOptions {
 }
 
 /**
- * The whole trigger as an ONNX model: `images`, uint8 (batch, 3, H, W), in; `triggered`, of the same kind, out.
+ * The whole trigger as a graph: `images`, uint8 (batch, 3, H, W), in; `triggered`, of the same kind, out.
  * With `stages`, the pictures on the way come out as well.
  */
-export function triggerModel({ attack, surrogate, batch }: TriggerOptions, stages = false): Uint8Array {
+export function triggerGraph({ attack, surrogate, batch }: TriggerOptions, stages = false): Graph {
   const graph = new Graph()
   const side = surrogate.model.imageSize
   const images = graph.input('images', 'uint8', [batch, 3, side, side])
-  const { citation, url, build } = attacks[attack.name]
-  const built = build(graph, images, surrogate, attack)
+  const built = attacks[attack.name].build(graph, images, surrogate, attack)
   graph.output('triggered', built.triggered)
   if (stages) for (const [name, value] of Object.entries(built.stages)) graph.output(name, value)
-  return toOnnx(graph, {
+  return graph
+}
+
+/** `triggerGraph` as an ONNX model that says what it is. */
+export function triggerModel(options: TriggerOptions, stages = false): Uint8Array {
+  const { attack } = options
+  const { citation, url } = attacks[attack.name]
+  return toOnnx(triggerGraph(options, stages), {
     name: `${attack.name}-trigger`,
     doc: `Backdoor trigger of ${attack.name} (${citation}, ${url}), for research on defenses.`,
     metadata: {

@@ -2,15 +2,20 @@ import { argMax, cast, div, Graph, type Runtime, type Session, toOnnx } from 'on
 import { type ImageSet, imageSize } from '../image/image-set.js'
 import { bakeWeights, type Model, type Weights } from '../models/model.js'
 
-/** A model with its weights as ONNX: uint8 images (batch, 3, H, W) to `logits` and `label` (int64). */
-export function classifierModel(model: Model, weights: Weights, batch: number): Uint8Array {
+/** A model with its weights as a graph: uint8 images (batch, 3, H, W) to `logits` and `label` (int64). */
+export function classifierGraph(model: Model, weights: Weights, batch: number): Graph {
   const graph = new Graph()
   const images = graph.input('images', 'uint8', [batch, 3, model.imageSize, model.imageSize])
   const pixels = div(cast(images, 'float32'), 255)
   const { logits } = model.forward(bakeWeights(graph, model, weights), pixels)
   graph.output('logits', logits)
   graph.output('label', argMax(logits, 1))
-  return toOnnx(graph, { name: 'classifier' })
+  return graph
+}
+
+/** `classifierGraph` as an ONNX model. */
+export function classifierModel(model: Model, weights: Weights, batch: number): Uint8Array {
+  return toOnnx(classifierGraph(model, weights, batch), { name: 'classifier' })
 }
 
 /** The class that a model calls each image, in order. */

@@ -40,5 +40,6 @@ export interface Session {
 export interface Runtime {
   /** @throws Error with the runtime's message if the bytes are not a model that it can run. */
   load(model: Uint8Array, options?: SessionOptions): Promise<Session>
+  /** Frees all that was loaded, after the calls made before; later ones are refused. */
   close(): Promise<void>
 }

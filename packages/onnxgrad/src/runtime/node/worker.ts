@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import { Gate } from './gate.js'
 import { SessionHost } from './session-host.js'
 
 /** A call of one of SessionHost's methods, and its answer. */
@@ -13,7 +14,16 @@ export interface Response {
   readonly error?: string
 }
 
-const host = new SessionHost((workerData as { threads: number }).threads)
+/** What the thread is started with. */
+export interface WorkerData {
+  readonly threads: number
+  /** `Gate.memory`. */
+  readonly gate: SharedArrayBuffer
+}
+
+const { threads, gate: memory } = workerData as WorkerData
+const host = new SessionHost(threads)
+const gate = new Gate(memory)
 // One call at a time: a run must see the state that the run before it left.
 let queue: Promise<void> = Promise.resolve()
 
@@ -21,7 +31,10 @@ parentPort!.on('message', ({ id, method, args }: Request) => {
   queue = queue.then(async () => {
     try {
       const call = host[method] as (...args: unknown[]) => unknown
-      parentPort!.postMessage({ id, result: await call.apply(host, [...args]) } satisfies Response)
+      parentPort!.postMessage({
+        id,
+        result: await gate.pass(() => call.apply(host, [...args])),
+      } satisfies Response)
     } catch (error) {
       parentPort!.postMessage({ id, error: (error as Error).message } satisfies Response)
     }

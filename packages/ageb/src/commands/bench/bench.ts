@@ -1,0 +1,94 @@
+import { cpus } from 'node:os'
+import { bestMatrixThroughput, type MatrixThroughput } from 'onnxgrad'
+import { startRuntime } from 'onnxgrad/node'
+import type { Outcome } from '../../cli/output.js'
+import type { Terminal } from '../../cli/terminal.js'
+import { UsageError } from '../../configuration/resolve.js'
+import { environment } from '../../runs/run-folder.js'
+import { shareOf } from '../../runs/speed.js'
+import { benchModel } from './parts/subject.js'
+import { benchText } from './report.js'
+import { runPart } from './run-part.js'
+import type { BenchSettings, PartName, PartResults } from './settings.js'
+
+/** The matrix throughput right before and right after a part, GFLOP/s. */
+export interface Beside {
+  readonly gemmGflopsBefore: number
+  readonly gemmGflopsAfter: number
+}
+
+/** A part's figures; the first three have their share of the run's best matrix throughput with them. */
+export type Measured<Part extends keyof PartResults> = PartResults[Part] &
+  Beside &
+  (Part extends 'train' | 'trigger' | 'inference' ? { readonly mfu: number } : unknown)
+
+/** What `ageb bench` found out; of the parts, those that were asked for. */
+export type BenchResult = {
+  /** The best square float32 matrix product of the run, and its size. */
+  readonly gemmGflops: number
+  readonly gemmSide: number
+  /** All that were measured, one before each part and one at the end: how steady the machine was. */
+  readonly gemmGflopsMeasured: readonly number[]
+  readonly threads: number
+  readonly device: 'cpu'
+  readonly cpu: string
+  readonly environment: Readonly<Record<string, string>>
+  readonly settings: BenchSettings
+} & { readonly [Part in keyof PartResults]?: Measured<Part> }
+
+/**
+ * Measures the parts, one after the other, with the matrix throughput before and after each.
+ *
+ * @throws UsageError if the model's sizes do not go together
+ * @throws InputError if a part fails
+ */
+export async function bench(
+  settings: BenchSettings,
+  parts: readonly (PartName | 'profile')[],
+  terminal: Terminal,
+): Promise<Outcome> {
+  try {
+    benchModel(settings)
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}: change --width, --heads, --patch or --image`)
+  }
+  const throughputs = [await throughput(settings.threads, terminal)]
+  const measured: Partial<Record<keyof PartResults, PartResults[keyof PartResults] & Beside>> = {}
+  for (const part of parts) {
+    terminal.say(`${part} …`)
+    const result = await runPart(part, settings)
+    throughputs.push(await throughput(settings.threads, terminal))
+    const [before, after] = throughputs.slice(-2) as [MatrixThroughput, MatrixThroughput]
+    measured[part] = { ...result, gemmGflopsBefore: before.gflops, gemmGflopsAfter: after.gflops }
+  }
+  const best = throughputs.reduce((a, b) => (b.gflops > a.gflops ? b : a))
+  const data = {
+    gemmGflops: best.gflops,
+    gemmSide: best.side,
+    gemmGflopsMeasured: throughputs.map(({ gflops }) => gflops),
+    threads: settings.threads,
+    device: 'cpu',
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    environment: environment(),
+    settings,
+    ...Object.fromEntries(
+      Object.entries(measured).map(([part, figures]) => [
+        part,
+        'gflopsPerStep' in figures ? { ...figures, mfu: shareOf(figures, best.gflops) } : figures,
+      ]),
+    ),
+  } as BenchResult
+  return { data, text: benchText(data) }
+}
+
+/** With a runtime of its own: an idle one would keep memory and threads while a part is measured. */
+async function throughput(threads: number, terminal: Terminal): Promise<MatrixThroughput> {
+  const runtime = startRuntime({ threads })
+  try {
+    const best = await bestMatrixThroughput(runtime)
+    terminal.say(`matrix throughput ${best.gflops.toFixed(0)} GFLOP/s`)
+    return best
+  } finally {
+    await runtime.close()
+  }
+}

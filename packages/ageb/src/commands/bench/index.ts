@@ -1,0 +1,56 @@
+import { availableParallelism } from 'node:os'
+import { type Command, InvalidArgumentError } from 'commander'
+import { wholeNumber } from '../../cli/options.js'
+import { type BenchSettings, type PartName, partNames } from './settings.js'
+
+interface BenchFlags extends BenchSettings {
+  readonly only?: readonly PartName[]
+  readonly profile?: boolean
+  readonly json?: boolean
+}
+
+/** `ageb bench`: how fast this machine is at what ageb does. */
+export function benchCommand(program: Command): void {
+  program
+    .command('bench')
+    .summary('measure training, trigger, inference and data loading on this machine')
+    .description(
+      'Measure how fast this machine trains a ViT with AdamW, computes AGEB triggers with it at pixel level, tells ' +
+        'classes, and loads images. Each part is measured in a process of its own, after a warm-up; figures are ' +
+        'medians. Beside each is the float32 matrix throughput of the same minute: the share of it is what can be ' +
+        'compared between machines and days.',
+    )
+    .option('--only <parts>', `some of the parts ${partNames.join(',')}`, parts)
+    .option('--seconds <n>', 'for each part', wholeNumber(1), 20)
+    .option('--batch <n>', 'images a step', wholeNumber(1), 64)
+    .option('--width <n>', 'of a token; the hidden layer is four times as wide', wholeNumber(1), 192)
+    .option('--depth <n>', 'number of blocks', wholeNumber(1), 12)
+    .option('--heads <n>', 'attention heads', wholeNumber(1), 3)
+    .option('--patch <n>', 'side of a patch, pixels', wholeNumber(1), 4)
+    .option('--image <n>', 'side of an image, pixels', wholeNumber(1), 32)
+    .option('--threads <n>', 'threads of the runtime', wholeNumber(1), availableParallelism())
+    .option('--profile', 'also show where the time of a training step goes, by operator and scope')
+    .option('--json', 'print the result as JSON')
+    .addHelpText('after', examples)
+    .action(async ({ only = partNames, profile, json, ...settings }: BenchFlags) => {
+      const { show } = await import('../../cli/output.js')
+      const { terminal } = await import('../../cli/terminal.js')
+      const { bench } = await import('./bench.js')
+      show(await bench(settings, [...only, ...(profile ? (['profile'] as const) : [])], terminal), json)
+    })
+}
+
+/** `train,trigger`, in the order in which they are measured. */
+function parts(text: string): PartName[] {
+  const given = text.split(',')
+  const wrong = given.find(name => !partNames.some(part => part === name))
+  if (wrong !== undefined) throw new InvalidArgumentError(`'${wrong}' is none of ${partNames.join(', ')}.`)
+  return partNames.filter(part => given.includes(part))
+}
+
+const examples = `
+Examples:
+  ageb bench
+  ageb bench --only train,inference --threads 1 --json
+  ageb bench --only train --width 128 --depth 6 --heads 4 --batch 128 --profile
+`

@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+import { WARM_UP } from '../../../runs/speed.js'
+
+/** However short the time, so many repetitions: fewer have no median worth the name. */
+const LEAST = 5
+
+/** Whether a part that has repeated its work so often, for so long, may stop. */
+export function isEnough(repetitions: number, elapsed: number, seconds: number): boolean {
+  return repetitions >= LEAST && elapsed >= seconds
+}
+
+/** Repeats some work for a time after a warm-up, and returns how many seconds each repetition took. */
+export async function timed(seconds: number, work: () => Promise<unknown>): Promise<number[]> {
+  for (let i = 0; i < WARM_UP; i++) await work()
+  const times: number[] = []
+  const start = performance.now()
+  let last = start
+  while (!isEnough(times.length, (last - start) / 1000, seconds)) {
+    await work()
+    const now = performance.now()
+    times.push((now - last) / 1000)
+    last = now
+  }
+  return times
+}
+
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
+}
+
+/** The largest resident memory that this process has had so far. */
+export function peakRssMiB(): number {
+  // On Linux a process inherits the peak of the one that started it in what getrusage() says; the kernel's own
+  // figure of its memory does not.
+  if (process.platform === 'linux') {
+    const peak = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))
+    if (peak) return Number(peak[1]) / 1024
+  }
+  return process.resourceUsage().maxRSS / 1024
+}

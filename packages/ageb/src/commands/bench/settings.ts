@@ -1,0 +1,45 @@
+import type { Profile } from 'onnxgrad'
+import type { Pace } from '../../runs/speed.js'
+
+/** What is measured, in this order. Each has a process of its own, so that its peak of memory is its own. */
+export const partNames = ['train', 'trigger', 'inference', 'dataLoading'] as const
+export type PartName = (typeof partNames)[number]
+
+/** A ViT's shape, and how it is measured. */
+export interface BenchSettings {
+  /** Width of a token; the blocks' hidden layer is four times as wide. */
+  readonly width: number
+  readonly depth: number
+  readonly heads: number
+  /** Side of a patch, pixels. */
+  readonly patch: number
+  /** Side of an image, pixels. */
+  readonly image: number
+  /** Images a step. */
+  readonly batch: number
+  /** Of the runtime. */
+  readonly threads: number
+  /** Of each part, after its warm-up. */
+  readonly seconds: number
+}
+
+interface Memory {
+  /** Largest resident memory of the part's process. */
+  readonly peakRssMiB: number
+}
+
+/** What each part finds out. */
+export interface PartResults {
+  readonly train: Pace & Memory
+  /** `timesForward`: the trigger's cost as a multiple of the surrogate's forward pass on the same batch. */
+  readonly trigger: Pace & Memory & { readonly timesForward: number }
+  readonly inference: Pace & Memory
+  /** Images a second: decoded with nothing cached, read from the cache, and augmented. */
+  readonly dataLoading: Memory & {
+    readonly decodedPerSecond: number
+    readonly cachedPerSecond: number
+    readonly augmentedPerSecond: number
+  }
+  /** Only where it is asked for: the runtime slows down when it writes down what it does. */
+  readonly profile: Memory & Profile
+}
