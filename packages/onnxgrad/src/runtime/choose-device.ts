@@ -37,7 +37,7 @@ export async function chooseEngine(platform: Platform, choice: DeviceChoice): Pr
     new InputError(
       `the device '${choice}' is not available (${reason}): ${platform.advice[choice]}, or choose cpu`,
     )
-  if (!platform.listed.has(choice)) throw say('this build of ONNX Runtime does not have it')
+  if (!platform.listed.has(choice)) throw say('it is not offered here')
   return probe(platform, choice).catch(error => {
     throw say(lastSentence((error as Error).message))
   })

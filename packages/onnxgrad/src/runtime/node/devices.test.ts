@@ -4,7 +4,7 @@ import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
 import { InputError } from '../../errors.js'
 import { softwareVulkan, softwareVulkanMissing } from '../../testing/software-vulkan.js'
-import { type DeviceReport, trainTinyViT } from '../../testing/tiny-vit.js'
+import { type DeviceReport, relativeDifference, trainTinyViT } from '../../testing/tiny-vit.js'
 import { type Fallback, startRuntime } from './index.js'
 
 /** One whole training in a process with these environment variables. */
@@ -15,9 +15,6 @@ async function trainApart(device: string, env: Record<string, string>) {
   })
   return JSON.parse(stdout) as DeviceReport & { fallbacks: Fallback[] }
 }
-
-const relative = (a: readonly number[], b: readonly number[]) =>
-  Math.max(...a.map((x, i) => Math.abs(x - b[i]!) / Math.abs(x)))
 
 describe('a device', () => {
   const runtime = startRuntime({ threads: 1 })
@@ -57,7 +54,7 @@ describe('a device', () => {
       expect(cpu.losses.at(-1)).toBeLessThan(cpu.losses[0]! / 2)
       expect(webgpu.device).toBe('webgpu')
       expect(webgpu.losses.length).toBe(20)
-      expect(relative(cpu.losses, webgpu.losses)).toBeLessThan(1e-3)
+      expect(relativeDifference(cpu.losses, webgpu.losses)).toBeLessThan(1e-3)
       expect(Math.max(...cpu.head.map((x, i) => Math.abs(x - webgpu.head[i]!)))).toBeLessThan(1e-3)
       expect(new Set(webgpu.fallbacks.map(({ op }) => op))).toEqual(
         new Set(['Equal', 'LogSoftmax', 'Reshape']),
@@ -67,13 +64,14 @@ describe('a device', () => {
 
     it("is what 'auto' takes where nothing better is there", async () => {
       const module = new URL('./index.js', import.meta.url)
-      const ask = `const { startRuntime } = await import('${module}')
+      const ask = `import('${module}').then(async ({ startRuntime }) => {
         const runtime = startRuntime({ device: 'auto' })
         console.log(await runtime.device())
-        await runtime.close()`
+        await runtime.close()
+      })`
       const auto = async (env: Record<string, string>) =>
         (
-          await promisify(execFile)(process.execPath, ['--input-type=module', '-e', ask], {
+          await promisify(execFile)(process.execPath, ['-e', ask], {
             env: { ...process.env, ...env },
           })
         ).stdout.trim()
