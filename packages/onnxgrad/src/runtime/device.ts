@@ -10,8 +10,12 @@ export type Device = (typeof devices)[number]
 export const deviceChoices = [...devices, 'auto'] as const
 export type DeviceChoice = (typeof deviceChoices)[number]
 
+/** What a runtime runs on. */
 export interface RuntimeOptions {
   /** Threads of the processor. Results are bit-identical only for equal device and thread count. */
   readonly threads: number
   readonly device: DeviceChoice
 }
+
+/** What a runtime is asked to run on; what is undefined takes its default. */
+export type RuntimeChoice = { readonly [key in keyof RuntimeOptions]?: RuntimeOptions[key] | undefined }

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { env } from 'onnxruntime-common'
-import type { RuntimeOptions } from '../device.js'
+import type { RuntimeChoice } from '../device.js'
 import { connect } from '../remote-host.js'
 import type { Runtime } from '../session.js'
 
@@ -17,7 +17,7 @@ export const runtimeVersion = env.versions.common
  * @param options.threads default: all cores
  * @param options.device default: 'cpu'. One that is not there makes the first call fail, with an InputError.
  */
-export function startRuntime(options: Partial<RuntimeOptions> = {}): Runtime {
+export function startRuntime(options: RuntimeChoice = {}): Runtime {
   const { threads = availableParallelism(), device = 'cpu' } = options
   const worker = new Worker(new URL('./worker.js', import.meta.url))
   // An idle runtime does not keep the process alive; a call under way does.

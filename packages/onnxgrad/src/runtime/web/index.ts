@@ -1,4 +1,4 @@
-import type { RuntimeOptions } from '../device.js'
+import type { RuntimeChoice } from '../device.js'
 import { connect, type Request, type Response } from '../remote-host.js'
 import type { Runtime } from '../session.js'
 
@@ -21,7 +21,7 @@ declare const Worker: new (
  *   Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp); else it is one.
  * @param options.device default: 'cpu'. One that is not there makes the first call fail, with an InputError.
  */
-export function startRuntime(options: Partial<RuntimeOptions> = {}): Runtime {
+export function startRuntime(options: RuntimeChoice = {}): Runtime {
   const { threads = navigator.hardwareConcurrency, device = 'cpu' } = options
   const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })
   return connect(
