@@ -20,7 +20,7 @@ const programs = [
 export const browserProgram = programs.find(program => existsSync(program))
 export const browserMissing = `no browser at ${programs.join(', ')}: install Chromium`
 
-/** WebGPU without a graphics processor, by the browser's own software driver. */
+/** WebGPU without a graphics processor, by the browser's own software driver; elsewhere there is always a driver. */
 const webgpuFlags = [
   '--enable-unsafe-webgpu',
   '--enable-features=Vulkan',
@@ -71,7 +71,10 @@ export async function openTestPage(): Promise<OpenPage> {
       },
     },
   })
-  const browser = await chromium.launch({ executablePath: browserProgram!, args: webgpuFlags })
+  const browser = await chromium.launch({
+    executablePath: browserProgram!,
+    args: process.platform === 'linux' ? webgpuFlags : [],
+  })
   const page = await browser.newPage()
   const { port } = server.httpServer.address() as AddressInfo
   await page.goto(`http://127.0.0.1:${port}/`)

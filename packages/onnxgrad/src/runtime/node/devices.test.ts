@@ -3,9 +3,12 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
 import { InputError } from '../../errors.js'
+import { Graph } from '../../graph/graph.js'
+import { toOnnx } from '../../graph/to-onnx.js'
+import { tanh } from '../../ops/elementwise.js'
 import { softwareVulkan, softwareVulkanMissing } from '../../testing/software-vulkan.js'
 import { type DeviceReport, relativeDifference, trainTinyViT } from '../../testing/tiny-vit.js'
-import { type Fallback, startRuntime } from './index.js'
+import { type Fallback, fallbacks, startRuntime } from './index.js'
 
 /** One whole training in a process with these environment variables. */
 async function trainApart(device: string, env: Record<string, string>) {
@@ -22,6 +25,14 @@ describe('a device', () => {
 
   it('is the processor unless another is asked for', async () => {
     expect(await runtime.device()).toBe('cpu')
+  })
+
+  it('has no fallbacks if it is the processor', async () => {
+    const graph = new Graph()
+    const x = graph.input('x', 'float32', [2])
+    graph.output('y', tanh(x))
+    const feeds = { x: { dtype: 'float32', shape: [2], data: Float32Array.of(1, 2) } } as const
+    expect(await fallbacks(runtime, toOnnx(graph), feeds)).toEqual([])
   })
 
   it('that the platform cannot have ends in one sentence that says where it can be had', async () => {

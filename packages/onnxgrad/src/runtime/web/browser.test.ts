@@ -35,6 +35,13 @@ describe.skipIf(!browserProgram)('in a browser', () => {
     expect(relativeDifference(node.head, browser.head)).toBeLessThan(1e-2)
   })
 
+  it.runIf(process.platform === 'linux')(
+    "takes WebAssembly for 'auto' where WebGPU is only software",
+    async () => {
+      expect((await train({ device: 'auto', threads: 1 })).device).toBe('cpu')
+    },
+  )
+
   it('says of a device that browsers do not have where it can be had', async () => {
     await expect(train({ device: 'cuda', threads: 1 })).rejects.toThrow(
       "InputError: the device 'cuda' is not available (it is not offered here): no browser has it, so use Node",
