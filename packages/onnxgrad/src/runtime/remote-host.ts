@@ -53,6 +53,8 @@ export interface Thread {
   listen(answer: (response: Response) => void, end: (error: Error) => void): void
   /** Told when the first call of several begins, and when the last has ended. */
   busy?(busy: boolean): void
+  /** Carries a call out when no other thread's is under way, for devices that crash otherwise. */
+  inTurn?<T>(call: () => Promise<T>): Promise<T>
   terminate(): Promise<void>
 }
 
@@ -79,6 +81,10 @@ export function connect(thread: Thread, options: RuntimeOptions): Runtime {
   }, end)
 
   function call<T>(method: Request['method'], ...args: unknown[]): Promise<T> {
+    const now = () => send<T>(method, args)
+    return thread.inTurn ? thread.inTurn(now) : now()
+  }
+  function send<T>(method: Request['method'], args: readonly unknown[]): Promise<T> {
     if (ended) return Promise.reject(ended)
     return new Promise((resolve, reject) => {
       const id = count++

@@ -10,7 +10,7 @@ import { softwareVulkan, softwareVulkanMissing } from '../../testing/software-vu
 import { type DeviceReport, relativeDifference, trainTinyViT } from '../../testing/tiny-vit.js'
 import { type Fallback, fallbacks, startRuntime } from './index.js'
 
-/** One whole training in a process with these environment variables. */
+/** One whole training, beside a second runtime at work, in a process with these environment variables. */
 async function trainApart(device: string, env: Record<string, string>) {
   const script = fileURLToPath(new URL('../../testing/train-on-device.js', import.meta.url))
   const { stdout } = await promisify(execFile)(process.execPath, [script, device], {

@@ -12,7 +12,7 @@ export const runtimeVersion = env.versions.common
 
 /**
  * ONNX Runtime in a worker thread: `run()` blocks the thread that it is called in, and the main thread has
- * signals, servers and progress to attend to. Use one runtime on WebGPU a process: two at work at once crash.
+ * signals, servers and progress to attend to.
  *
  * @param options.threads default: all cores
  * @param options.device default: 'cpu'. One that is not there makes the first call fail, with an InputError.
@@ -31,8 +31,17 @@ export function startRuntime(options: RuntimeChoice = {}): Runtime {
         worker.on('exit', () => end(new Error('the runtime was closed')))
       },
       busy: busy => (busy ? worker.ref() : worker.unref()),
+      ...(device !== 'cpu' && { inTurn }),
       terminate: async () => void (await worker.terminate()),
     },
     { threads, device },
   )
 }
+
+/** The WebGPU library ends the process with a segmentation fault when two threads use it: runtimes take turns. */
+function inTurn<T>(call: () => Promise<T>): Promise<T> {
+  const mine = turn.then(call)
+  turn = mine.catch(() => {})
+  return mine
+}
+let turn: Promise<unknown> = Promise.resolve()
