@@ -3,18 +3,18 @@ import type { Command } from 'commander'
 import { UsageError } from '../configuration/resolve.js'
 import { RunFolder } from '../runs/run-folder.js'
 import { Interrupted, listenForInterruption } from './interruption.js'
+import type { MachineFlags } from './options.js'
 import { show } from './output.js'
 import { runKind } from './run-kinds.js'
 import { assignAll } from './settings.js'
 import { terminal } from './terminal.js'
 
 /** The flags of every command that makes a run. */
-export interface RunFlags {
+export interface RunFlags extends MachineFlags {
   readonly resume?: string
   readonly out?: string
   readonly set?: readonly string[]
   readonly seed?: number
-  readonly threads?: number
   readonly data?: string
   readonly json?: boolean
 }
@@ -61,18 +61,19 @@ export async function carryOut(
 }
 
 async function createRun(flags: RunFlags, { name, where, configuration }: Beginning) {
-  const { data, seed, threads } = flags
+  const { data, seed, threads, device } = flags
   const plain = assignAll(
     {
       ...configuration,
       ...(data !== undefined && { dataset: data }),
       ...(seed !== undefined && { seed }),
       ...(threads !== undefined && { threads }),
+      ...(device !== undefined && { device }),
     },
     flags.set,
   )
   const kind = await runKind(plain.kind, where)
-  const checked = kind.check(plain, where)
+  const checked = await kind.check(plain, where)
   const run = await RunFolder.create(flags.out ?? defaultFolder(name), checked)
   return { run, kind, configuration: checked }
 }

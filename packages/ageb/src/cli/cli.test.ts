@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeProgram } from './program.js'
 import { json, scratch, tinyTraining, writeDataset, writeTinyModel } from './test-kit.js'
@@ -56,6 +56,7 @@ describe('misuse', () => {
     [['trian'], /unknown command 'trian'/],
     [['export-trigger'], /required option '--out <file>' not specified/],
     [['train', '--seed', '-1.5'], /'--seed <n>'.* whole number/],
+    [['eval', 'model', '--device', 'gpu'], /'--device <name>'.* cpu, webgpu, cuda, coreml, dml, auto/],
   ])('%j is told by commander and ends with 2', async (args, message) => {
     const ended = await here.ageb(args)
     expect(ended).toMatchObject({ code: 2, stdout: '' })
@@ -87,6 +88,26 @@ describe('misuse', () => {
   it('model sizes that do not go together are told', async () => {
     const args = ['train', '--data', 'data', '--set', 'model.image_size=10', 'model.patch_size=4']
     expect(await failure(2, args)).toContain('image_size 10 is no multiple of patch_size 4')
+  })
+})
+
+describe('a device', () => {
+  it('that is not there leaves no run behind, and is told', async () => {
+    const [device, home] = process.platform === 'darwin' ? ['dml', 'Windows'] : ['coreml', 'macOS']
+    const message = await failure(1, ['train', '--data', 'data', '--out', 'nowhere', '--device', device])
+    expect(message).toMatch(new RegExp(`^ageb: the device '${device}' is not available .*${home} alone`))
+    expect(existsSync(here.file('nowhere'))).toBe(false)
+  })
+
+  it('is remembered by the run, not as the wish for the best one', async () => {
+    // Where no driver is to be found, the best one is the processor.
+    const env = { VK_DRIVER_FILES: '/', VK_ICD_FILENAMES: '/' }
+    const args = ['train', '--data', 'data', '--out', 'best', '--device', 'auto', ...tinyTraining(1)]
+    expect((await here.ageb(args, { env })).code).toBe(0)
+    const { device } = JSON.parse(readFileSync(here.file('best', 'environment.json'), 'utf8'))
+    if (process.platform === 'linux') expect(['cpu', 'cuda']).toContain(device)
+    expect(device).not.toBe('auto')
+    expect(readFileSync(here.file('best', 'config.yaml'), 'utf8')).toContain(`device: ${device}\n`)
   })
 })
 

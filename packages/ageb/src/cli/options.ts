@@ -1,4 +1,5 @@
-import { InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type DeviceChoice, deviceChoices } from 'onnxgrad/devices'
 
 /** Parses an option that is a whole number from `least`; commander says which option was wrong. */
 export function wholeNumber(least: number): (text: string) => number {
@@ -7,6 +8,27 @@ export function wholeNumber(least: number): (text: string) => number {
     if (Number.isSafeInteger(value) && value >= least) return value
     throw new InvalidArgumentError(`It must be a whole number from ${least}.`)
   }
+}
+
+/** The flags that say on what models run. */
+export interface MachineFlags {
+  readonly threads?: number
+  readonly device?: DeviceChoice
+}
+
+/** `--device`, for every command that runs models. */
+export function deviceOption(): Option {
+  return new Option(
+    '--device <name>',
+    'where models run; auto: the best that is there; equal results want equal devices (default: cpu)',
+  ).choices(deviceChoices)
+}
+
+/** Adds `MachineFlags` to a command. */
+export function addMachineFlags(command: Command): Command {
+  return command
+    .option('--threads <n>', 'threads of the runtime; equal results want equal counts', wholeNumber(1))
+    .addOption(deviceOption())
 }
 
 /** The configuration of `ageb demo`, which other commands take their attack from by default. */

@@ -47,6 +47,9 @@ const notes = `
 Results go to standard output, everything else to standard error; --json makes the last line of standard output
 one JSON object. Ctrl-C stops a run after the step under way, to go on with 'ageb run --resume RUN'.
 
+Equal configuration, device and thread count give equal results, to the last bit; other devices and counts round
+otherwise. 'auto' takes the best device that is there, and a run remembers which that was.
+
 Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
 Environment: AGEB_CACHE folder of decoded images, AGEB_DEBUG=1 stack traces, NO_COLOR=1 no colours.
 

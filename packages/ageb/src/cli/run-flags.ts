@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
-import { setHelp, wholeNumber } from './options.js'
+import { addMachineFlags, setHelp, wholeNumber } from './options.js'
 
 /** Adds the flags of every command that makes a run; `RunFlags` is what they come to. */
 export function addRunFlags(command: Command): Command {
-  return command
+  command
     .option('--out <folder>', 'folder of the new run (default: runs/<name>-<UTC time>)')
     .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
     .option('--seed <n>', 'decides everything that is drawn at random', wholeNumber(0))
-    .option('--threads <n>', 'threads of the runtime; equal results want equal counts', wholeNumber(1))
+  return addMachineFlags(command)
     .option('--set <path=value...>', setHelp)
     .option('--resume <run>', 'go on with an interrupted run, to the same result')
     .option('--json', 'print the result as JSON')

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
+import type { DeviceChoice } from 'onnxgrad'
 import { check, UsageError } from '../configuration/resolve.js'
 import type { BackdoorRunResult } from '../runs/backdoor-run-result.js'
 import type { RunFolder } from '../runs/run-folder.js'
@@ -13,8 +14,11 @@ type Plain = Record<string, unknown>
 
 /** What the `kind` of a configuration stands for. */
 export interface RunKind {
-  /** The resolved configuration: defaults filled in. Throws UsageError naming the key that is wrong. */
-  check(plain: Plain, where: string): Plain
+  /**
+   * The resolved configuration: defaults filled in. Throws UsageError naming the key that is wrong, and InputError
+   * if the device is not there.
+   */
+  check(plain: Plain, where: string): Promise<Plain>
   /** Does the work, or only reads its result if it is done already. */
   carryOut(run: RunFolder, configuration: Plain, terminal: Terminal, signal: AbortSignal): Promise<Outcome>
 }
@@ -30,7 +34,7 @@ export async function runKind(kind: unknown, where: string): Promise<RunKind> {
 async function trainKind(): Promise<RunKind> {
   const { trainRunConfig } = await import('../configuration/train-config.js')
   return {
-    check: (plain, where) => withThreads(check(trainRunConfig, plain, where)),
+    check: (plain, where) => onThisMachine(check(trainRunConfig, plain, where)),
     async carryOut(run, configuration, terminal, signal) {
       const { trainRun } = await import('../runs/train-run.js')
       const result =
@@ -47,7 +51,7 @@ async function trainKind(): Promise<RunKind> {
 async function backdoorKind(): Promise<RunKind> {
   const { backdoorRunConfig } = await import('../configuration/backdoor-config.js')
   return {
-    check: (plain, where) => withThreads(check(backdoorRunConfig, plain, where)),
+    check: (plain, where) => onThisMachine(check(backdoorRunConfig, plain, where)),
     async carryOut(run, configuration, terminal, signal) {
       const { backdoorRun } = await import('../runs/backdoor-run.js')
       const done = await finished<BackdoorRunResult>(run, terminal)
@@ -65,9 +69,19 @@ async function backdoorKind(): Promise<RunKind> {
   }
 }
 
-/** The thread count decides the last bits, so a run remembers the one it began with. */
-function withThreads(configuration: { threads?: number | undefined }): Plain {
-  return { ...configuration, threads: configuration.threads ?? availableParallelism() }
+/** Device and thread count decide the last bits, so a run remembers those it began with. */
+async function onThisMachine(configuration: {
+  threads?: number | undefined
+  device: DeviceChoice
+}): Promise<Plain> {
+  const { threads = availableParallelism(), device } = configuration
+  const { startRuntime } = await import('onnxgrad/node')
+  const runtime = startRuntime({ threads, device })
+  try {
+    return { ...configuration, threads, device: await runtime.device() }
+  } finally {
+    await runtime.close()
+  }
 }
 
 async function finished<T>(run: RunFolder, terminal: Terminal): Promise<T | null> {

@@ -1,10 +1,15 @@
 import { trainingConfig, vitConfig } from '@ageb/lab'
+import { deviceChoices } from 'onnxgrad'
 import { z } from 'zod'
 
 /** What holds for every kind of run. */
 export const common = {
   seed: z.int().min(0).default(1).describe('decides everything that is drawn at random'),
   threads: z.int().positive().optional().describe('threads of the runtime; default: all cores'),
+  device: z
+    .enum(deviceChoices)
+    .default('cpu')
+    .describe('where models run; results are bit-identical only for equal device and threads'),
   dataset: z
     .string()
     .default('cifar10-subset')

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { availableParallelism } from 'node:os'
 import {
   assertFits,
   type BackdoorEvaluation,
@@ -55,7 +54,7 @@ export async function backdoorRun(
     )
   }
 
-  const runtime = startRuntime({ threads: config.threads ?? availableParallelism() })
+  const runtime = startRuntime(config)
   try {
     const { poisoned, triggered } = await triggerImages(runtime, config, surrogate, train, test, terminal)
     const fineTune = (phase: string, data: ImageSet) =>
@@ -116,11 +115,11 @@ export async function backdoorRun(
 
 /** Digest of all that decides the clean twin's weights. */
 function recipeOf(
-  { training, seed, threads }: BackdoorRunConfig,
+  { training, seed, threads, device }: BackdoorRunConfig,
   victim: Checkpoint,
   train: ImageSet,
 ): string {
-  const digest = createHash('sha256').update(JSON.stringify({ training, seed, threads }))
+  const digest = createHash('sha256').update(JSON.stringify({ training, seed, threads, device }))
   for (const name of Object.keys(victim.model.parameters)) digest.update(victim.weights[name]!)
   return digest.update(train.pixels).update(train.labels).digest('hex')
 }
@@ -131,7 +130,7 @@ async function knownTwin({ cleanTwin }: BackdoorRunConfig, recipe: string): Prom
   const { weights, provenance } = await loadCheckpoint(cleanTwin)
   if (provenance.recipe === recipe) return weights
   throw new UsageError(
-    `cleanTwin: ${cleanTwin} was not fine-tuned from this victim with this data, training, seed and thread count: leave it out`,
+    `cleanTwin: ${cleanTwin} was not fine-tuned from this victim with this data, training, seed, device and thread count: leave it out`,
   )
 }
 

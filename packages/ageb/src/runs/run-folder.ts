@@ -29,7 +29,7 @@ export class RunFolder {
   }
 
   /** Makes a new run. Throws UsageError if the folder holds a run already. */
-  static async create(folder: string, config: object): Promise<RunFolder> {
+  static async create(folder: string, config: Readonly<Record<string, unknown>>): Promise<RunFolder> {
     const taken = await readFile(path.join(folder, 'config.yaml')).then(
       () => true,
       () => false,
@@ -41,7 +41,7 @@ export class RunFolder {
     await mkdir(path.join(folder, 'state'), { recursive: true })
     const run = new RunFolder(folder)
     await run.write('config.yaml', stringify(config))
-    await run.write('environment.json', `${JSON.stringify(environment(), null, 2)}\n`)
+    await run.write('environment.json', `${JSON.stringify(environment(String(config.device)), null, 2)}\n`)
     return run
   }
 
@@ -140,11 +140,12 @@ export class RunFolder {
 }
 
 /** What a result may depend on besides the configuration. */
-export function environment(): Record<string, string> {
+export function environment(device: string): Record<string, string> {
   const cores = availableParallelism()
   return {
     ageb: version(),
     onnxruntime: runtimeVersion ?? 'unknown',
+    device,
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
     processor: `${cores} cores, ${cpus()[0]?.model.trim() ?? 'unknown'}`,

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import {
   accuracy,
   assertFits,
@@ -57,7 +56,7 @@ export async function trainRun(
   const model = start?.model ?? scratch(config, data.classNames, run.file('config.yaml'))
   assertFits(model, data)
   assertFits(model, test)
-  const runtime = startRuntime({ threads: config.threads ?? availableParallelism() })
+  const runtime = startRuntime(config)
   try {
     const weights = await trackedTraining({
       run,

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
 import {
   attacks,
   goals,
@@ -10,6 +9,7 @@ import {
   subset,
   triggerWithStages,
 } from '@ageb/lab'
+import type { DeviceChoice } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { stringify } from 'yaml'
 import { type BackdoorRunConfig, backdoorRunConfig } from '../configuration/backdoor-config.js'
@@ -30,9 +30,10 @@ const GALLERY = 8
 
 /**
  * Writes `report.html` of a finished backdoor run from the files in its folder, and returns its path.
+ * @param device where the gallery's triggers are computed. Default: where the run was
  * Throws UsageError if the run has no metrics yet.
  */
-export async function writeReport(run: RunFolder): Promise<string> {
+export async function writeReport(run: RunFolder, device?: DeviceChoice): Promise<string> {
   const result = await run.result<BackdoorRunResult>()
   if (!result) throw new UsageError(`${run.path} is not finished: go on with --resume ${run.path}`)
   const { evaluation, startedAt, finishedAt } = result
@@ -45,7 +46,7 @@ export async function writeReport(run: RunFolder): Promise<string> {
     string
   >
   const events = await run.events()
-  const { gallery, classNames } = await makeGallery(run, config)
+  const { gallery, classNames } = await makeGallery(run, { ...config, ...(device && { device }) })
   const target =
     config.poisoning.mode === 'all-to-all' ? 'the next class' : classNames[config.poisoning.target]!
   const attack = attacks[config.attack.name]
@@ -116,7 +117,7 @@ async function makeGallery(
     [...test.labels.keys()].filter(i => test.labels[i] !== goal[i]).slice(0, GALLERY),
   )
   const wanted = goals(shown.labels, config.poisoning, test.classNames.length)
-  const runtime = startRuntime({ threads: config.threads ?? availableParallelism() })
+  const runtime = startRuntime(config)
   try {
     const pictures = await triggerWithStages(runtime, { attack: config.attack, surrogate }, shown)
     const size = imageSize(shown)

@@ -1,4 +1,5 @@
 import type { DType, Shape, TensorData } from '../graph/types.js'
+import type { Device } from './device.js'
 
 /** A tensor outside a graph. Booleans are bytes, 0 or 1. */
 export interface Tensor {
@@ -12,14 +13,15 @@ export type Feeds = Readonly<Record<string, Tensor>>
 export interface SessionOptions {
   /**
    * State that stays with the session: input name → name of the output that replaces it after every run.
-   * Parameters and moments live so, in two sets of buffers that change places. They are neither fed nor returned.
+   * Parameters and moments live so, on WebGPU in the memory of the graphics processor. They are neither fed nor
+   * returned.
    */
   readonly state?: Readonly<Record<string, string>>
   /** The first value of every state input. */
   readonly initialState?: Feeds
   /** Graph optimizations of the runtime. Default true; off for finding out whether they change a result. */
   readonly optimize?: boolean
-  /** Write the runtime's profile (JSON) to files that begin with this path. */
+  /** In Node: write the runtime's profile (JSON) to a file that begins with this path, whole once released. */
   readonly profile?: string
 }
 
@@ -38,6 +40,8 @@ export interface Session {
 
 /** Loads models. */
 export interface Runtime {
+  /** Where its sessions run: for 'auto' what was found. @throws InputError if the device is not there. */
+  device(): Promise<Device>
   /** @throws Error with the runtime's message if the bytes are not a model that it can run. */
   load(model: Uint8Array, options?: SessionOptions): Promise<Session>
   /** Frees all that was loaded, after the calls made before; later ones are refused. */

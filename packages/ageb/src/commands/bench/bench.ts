@@ -69,7 +69,7 @@ export async function bench(
     threads: settings.threads,
     device: 'cpu',
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    environment: environment(),
+    environment: environment('cpu'),
     settings,
     ...Object.fromEntries(
       Object.entries(measured).map(([part, figures]) => [

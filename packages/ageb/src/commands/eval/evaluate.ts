@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import {
   accuracy,
@@ -16,6 +15,7 @@ import {
 import type { Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { loadImages } from '../../cli/load-images.js'
+import type { MachineFlags } from '../../cli/options.js'
 import { intervalNote, type Outcome, percent, type Row, table } from '../../cli/output.js'
 import { warnIfPoisoned } from '../../cli/provenance.js'
 import { attackSettings } from '../../cli/settings.js'
@@ -24,13 +24,12 @@ import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
 import { UsageError } from '../../configuration/resolve.js'
 import { loadCheckpoint } from '../../files/checkpoint-folder.js'
 
-export interface EvalFlags {
+export interface EvalFlags extends MachineFlags {
   readonly data?: string
   readonly split: string
   readonly run?: string
   readonly config?: string
   readonly set?: readonly string[]
-  readonly threads?: number
 }
 
 const BATCH = 100
@@ -45,7 +44,10 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Termina
   const images = await loadImages(terminal, { dataset, split: flags.split, size: model.imageSize })
   assertFits(model, images)
 
-  const runtime = startRuntime({ threads: flags.threads ?? settings?.threads ?? availableParallelism() })
+  const runtime = startRuntime({
+    threads: flags.threads ?? settings?.threads,
+    device: flags.device ?? settings?.device,
+  })
   try {
     const clean = await predict(runtime, model, weights, images, BATCH)
     const matrix = confusion(images.labels, clean, model.classNames.length)

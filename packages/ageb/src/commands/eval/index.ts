@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
-import { setHelp, wholeNumber } from '../../cli/options.js'
+import { addMachineFlags, setHelp } from '../../cli/options.js'
 import type { EvalFlags } from './evaluate.js'
 
 /** `ageb eval`: how well a checkpoint does, and how well an attack does on it. */
 export function evalCommand(program: Command): void {
-  program
+  const command = program
     .command('eval')
     .summary('measure a checkpoint on a split, clean and under an attack')
     .description(
@@ -17,7 +17,7 @@ export function evalCommand(program: Command): void {
     .option('--run <run>', "take attack and data from a run's configuration")
     .option('--config <file>', 'take attack and data from a configuration of kind backdoor')
     .option('--set <path=value...>', setHelp)
-    .option('--threads <n>', 'threads of the runtime; equal results want equal counts', wholeNumber(1))
+  addMachineFlags(command)
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
     .action(async (model: string, flags: EvalFlags & { json?: boolean }) => {

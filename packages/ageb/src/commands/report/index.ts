@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { deviceOption, type MachineFlags } from '../../cli/options.js'
 
 /** `ageb report`: the report of a finished run, once more. */
 export function reportCommand(program: Command): void {
@@ -7,14 +8,15 @@ export function reportCommand(program: Command): void {
     .summary("rewrite a finished run's report.html")
     .description("Rewrite report.html of a finished backdoor run from the run's files.")
     .argument('<run>', 'folder of the run')
+    .addOption(deviceOption())
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
-    .action(async (folder: string, { json }: { json?: boolean }) => {
+    .action(async (folder: string, { device, json }: Pick<MachineFlags, 'device'> & { json?: boolean }) => {
       const { show, table } = await import('../../cli/output.js')
       const { RunFolder } = await import('../../runs/run-folder.js')
       const { writeReport } = await import('../../runs/write-report.js')
       const { run } = await RunFolder.open(folder)
-      const report = await writeReport(run)
+      const report = await writeReport(run, device)
       // Opening a run makes its folder for states, of which a finished one has no need.
       await run.clearStates()
       show({ data: { run: run.path, report }, text: table([['report', report]]) }, json)

@@ -12,7 +12,7 @@ import {
   triggerWithStages,
   type ViT,
 } from '@ageb/lab'
-import { InputError } from 'onnxgrad'
+import { type DeviceChoice, InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { type Outcome, table } from '../../cli/output.js'
 import { warnIfPoisoned } from '../../cli/provenance.js'
@@ -27,6 +27,7 @@ import { amplifiedDifference, stagePicture, strip, toPng } from '../../report/pi
 export interface TriggerFlags extends AttackFlags {
   readonly out: string
   readonly label?: string
+  readonly device?: DeviceChoice
 }
 
 /** Images of the strip are enlarged to about so many pixels. */
@@ -47,7 +48,7 @@ export async function triggerImage(image: string, flags: TriggerFlags, terminal:
   const one = { ...size, count: 1, pixels: clean, labels }
 
   // One thread is enough for one image, and gives the same bits on every machine of a kind.
-  const runtime = startRuntime({ threads: 1 })
+  const runtime = startRuntime({ threads: 1, device: flags.device ?? settings.device })
   try {
     const [result] = await triggerWithStages(runtime, { attack: settings.attack, surrogate }, one)
     const { triggered, stages } = result!

@@ -1,17 +1,16 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { env } from 'onnxruntime-common'
-import type { Feeds, Runtime, Session, SessionOptions, Tensor } from '../session.js'
+import type { RuntimeChoice } from '../device.js'
+import { connect } from '../remote-host.js'
+import type { Runtime } from '../session.js'
 import { Gate } from './gate.js'
-import type { Request, Response, WorkerData } from './worker.js'
+import type { WorkerData } from './worker.js'
+
+export { type Fallback, fallbacks } from './fallbacks.js'
 
 /** Version of ONNX Runtime's interface, which goes with that of the runtime. */
 export const runtimeVersion = env.versions.common
-
-export interface NodeRuntimeOptions {
-  /** Threads of the runtime's matrix products. Results are bit-identical only for equal counts. Default: all cores. */
-  readonly threads?: number
-}
 
 /** Gates of the workers that run. */
 const openGates = new Set<Gate>()
@@ -24,71 +23,47 @@ process.on('exit', () => {
 /**
  * ONNX Runtime in a worker thread: `run()` blocks the thread that it is called in, and the main thread has
  * signals, servers and progress to attend to. The end of the process waits for the call under way.
+ *
+ * @param options.threads default: all cores
+ * @param options.device default: 'cpu'. One that is not there makes the first call fail, with an InputError.
  */
-export function startRuntime(options: NodeRuntimeOptions = {}): Runtime {
-  const threads = options.threads ?? availableParallelism()
+export function startRuntime(options: RuntimeChoice = {}): Runtime {
+  const { threads = availableParallelism(), device = 'cpu' } = options
   const gate = new Gate()
-  const workerData: WorkerData = { threads, gate: gate.memory }
+  const workerData: WorkerData = { gate: gate.memory }
   const worker = new Worker(new URL('./worker.js', import.meta.url), {
     workerData,
+    // Flags of the process, such as those of --eval, are not the worker's.
+    execArgv: [],
     // The thread's own objects are few and die soon. By default the engine lets 48 MB of them gather.
     resourceLimits: { maxYoungGenerationSizeMb: 1 },
   })
   // An idle runtime does not keep the process alive; a call under way does.
   worker.unref()
-  const pending = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
-  let count = 0
-  /** Answers come in the order of the calls. */
-  let last: Promise<unknown> = Promise.resolve()
-
-  const settle = (id: number) => {
-    const call = pending.get(id)!
-    pending.delete(id)
-    if (pending.size === 0) worker.unref()
-    return call
-  }
-  worker.on('message', ({ id, result, error }: Response) => {
-    const call = settle(id)
-    if (error === undefined) call.resolve(result)
-    else call.reject(new Error(error))
-  })
-  // A call to a thread that is gone would wait for ever.
-  const closed = new Error('the runtime was closed')
-  let ended: Error | undefined
-  const failAll = (error: Error) => {
-    openGates.delete(gate)
-    ended ??= error
-    for (const id of [...pending.keys()]) settle(id).reject(error)
-  }
-  worker.on('error', failAll)
-  worker.on('exit', () => failAll(closed))
   openGates.add(gate)
-
-  function call<T>(method: Request['method'], ...args: unknown[]): Promise<T> {
-    if (ended) return Promise.reject(ended)
-    const answer = new Promise<T>((resolve, reject) => {
-      const id = count++
-      pending.set(id, { resolve: resolve as (value: unknown) => void, reject })
-      worker.ref()
-      worker.postMessage({ id, method, args } satisfies Request)
-    })
-    last = answer
-    return answer
-  }
-
-  return {
-    async load(model: Uint8Array, sessionOptions: SessionOptions = {}): Promise<Session> {
-      const session = await call<number>('load', model, sessionOptions)
-      return {
-        run: (feeds: Feeds) => call<Record<string, Tensor>>('run', session, feeds),
-        readState: () => call<Record<string, Tensor>>('readState', session),
-        release: () => call<void>('release', session),
-      }
+  return connect(
+    {
+      post: request => worker.postMessage(request),
+      listen(answer, end) {
+        worker.on('message', answer)
+        worker.on('error', end)
+        worker.on('exit', () => {
+          openGates.delete(gate)
+          end(new Error('the runtime was closed'))
+        })
+      },
+      busy: busy => (busy ? worker.ref() : worker.unref()),
+      ...(device !== 'cpu' && { inTurn }),
+      terminate: async () => void (await worker.terminate()),
     },
-    async close() {
-      ended ??= closed
-      await last.catch(() => {})
-      await worker.terminate()
-    },
-  }
+    { threads, device },
+  )
 }
+
+/** The WebGPU library ends the process with a segmentation fault when two threads use it: runtimes take turns. */
+function inTurn<T>(call: () => Promise<T>): Promise<T> {
+  const mine = turn.then(call)
+  turn = mine.catch(() => {})
+  return mine
+}
+let turn: Promise<unknown> = Promise.resolve()
