@@ -85,7 +85,8 @@ export const normalizations: OpDefinition[] = [
       return [{ dtype: x.dtype, shape: x.shape }, statistic, statistic]
     },
     gradient({ inputs: [x, scale, shift], outputs: [y, mean, inverse], gradients, attributes, wants }) {
-      const dy = gradients[0]!
+      const dy = gradients[0]
+      if (!dy || gradients[1] || gradients[2]) throw new Error('its statistics cannot be differentiated')
       const first = axisOf(int(attributes, 'axis', -1), x!.shape.length)
       const axes = x!.shape.flatMap((_, i) => (i < first ? [] : [i]))
       const average = (value: Value) => reduceMean(value, axes, { keep: true })
