@@ -3,7 +3,15 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { initialWeights, type Provenance, rng, type ViT, vit, vitConfig, type Weights } from '@ageb/lab'
+import {
+  buildModel,
+  initialWeights,
+  type Model,
+  modelConfig,
+  type Provenance,
+  rng,
+  type Weights,
+} from '@ageb/lab'
 import sharp from 'sharp'
 import { huggingfaceMetadata, type ImageRow, writeImageParquet } from '../data/write-parquet.js'
 import { saveCheckpoint } from '../files/checkpoint-folder.js'
@@ -123,8 +131,8 @@ export const tinyShape = {
 export async function writeTinyModel(
   folder: string,
   { classes = ['a', 'b'], side = 8, seed = 1, provenance = { poisoned: false } as Provenance } = {},
-): Promise<{ model: ViT; weights: Weights }> {
-  const model = vit({ config: vitConfig.parse({ ...tinyShape, image_size: side }), classNames: classes })
+): Promise<{ model: Model; weights: Weights }> {
+  const model = buildModel(modelConfig.parse({ ...tinyShape, image_size: side }), { classNames: classes })
   const weights = initialWeights(model, rng(seed, 'weights'))
   await saveCheckpoint(folder, { model, weights, provenance })
   return { model, weights }

@@ -1,4 +1,4 @@
-import { trainingConfig, vitConfig } from '@ageb/lab'
+import { modelConfig, trainingConfig } from '@ageb/lab'
 import { deviceChoices } from 'onnxgrad'
 import { z } from 'zod'
 
@@ -20,7 +20,7 @@ export const common = {
 export const trainRunConfig = z.strictObject({
   kind: z.literal('train').default('train'),
   ...common,
-  model: z.strictObject(vitConfig.shape).prefault({}),
+  model: modelConfig.prefault({}),
   from: z.string().optional().describe('a checkpoint folder to start from instead of random weights'),
   training: trainingConfig.prefault({}),
 })

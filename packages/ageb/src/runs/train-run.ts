@@ -1,16 +1,15 @@
 import {
   accuracy,
   assertFits,
+  buildModel,
   type Confusion,
   confusion,
   initialWeights,
+  type Model,
   parameterCount,
   predict,
   type Rate,
   rng,
-  type ViT,
-  vit,
-  vitConfig,
 } from '@ageb/lab'
 import { startRuntime } from 'onnxgrad/node'
 import { loadImages } from '../cli/load-images.js'
@@ -103,9 +102,9 @@ export async function trainRun(
 }
 
 /** The model that the configuration describes. Throws UsageError if its sizes do not go together. */
-function scratch(config: TrainRunConfig, classNames: readonly string[], where: string): ViT {
+function scratch(config: TrainRunConfig, classNames: readonly string[], where: string): Model {
   try {
-    return vit({ config: vitConfig.parse(config.model), classNames })
+    return buildModel(config.model, { classNames })
   } catch (error) {
     throw new UsageError(`${where}: 'model': ${(error as Error).message}`)
   }

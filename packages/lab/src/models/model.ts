@@ -27,15 +27,32 @@ export interface ForwardOptions {
   readonly branchScale?: Value
 }
 
+/** Where one block looks. */
+export interface AttentionMap {
+  /** float32 (N · windows, heads, tokens, tokens), the softmax over the last axis; windows is 1 but for Swin. */
+  readonly probabilities: Value
+  /**
+   * Lays what was computed for every key token, float32 (N · windows, tokens), out over the image: (N, 1, rows,
+   * columns), one cell a patch. Tokens that stand for no patch are left out.
+   */
+  toGrid(perKey: Value): Value
+}
+
 export interface ForwardResult {
   /** float32 (N, classes), before the softmax. */
   readonly logits: Value
-  /** Attention probabilities of every block, float32 (N, heads, tokens, tokens); empty for models without attention. */
-  readonly attention: readonly Value[]
+  /** Of every block, from the input on; empty for models without attention. */
+  readonly attention: readonly AttentionMap[]
+  /** Of models without attention: the last stage's activations, float32 (N, channels, rows, columns). */
+  readonly activations?: Value
 }
 
 /** An image classifier that can be built into a graph. */
 export interface Model {
+  /** What family it is of, as Hugging Face's `model_type`. */
+  readonly modelType: string
+  /** All that its family needs to build it again, in the keys of Hugging Face's configurations. */
+  readonly config: Readonly<Record<string, unknown>>
   readonly imageSize: number
   readonly classNames: readonly string[]
   /** In a fixed order. */
@@ -53,6 +70,13 @@ export interface Model {
    * @param pixels float32 (N, 3, imageSize, imageSize) with values in [0, 1]; normalization is part of the model.
    */
   forward(parameters: Readonly<Record<string, Value>>, pixels: Value, options?: ForwardOptions): ForwardResult
+}
+
+/** What a model is to tell apart, and how its input is normalized; without `mean` and `std`, to [−1, 1]. */
+export interface Task {
+  readonly classNames: readonly string[]
+  readonly mean?: readonly number[] | undefined
+  readonly std?: readonly number[] | undefined
 }
 
 /** First weights for training from scratch. */

@@ -40,7 +40,7 @@ describe.each(Object.entries(variants))('a ViT with %s', (_, changes) => {
     const { model, graph, result } = built(changes)
     graph.output('logits', result.logits)
     result.attention.forEach((map, i) => {
-      graph.output(`attention${i}`, map)
+      graph.output(`attention${i}`, map.probabilities)
     })
     const weights = strongWeights(model, 3)
     const got = await evaluate(runtime, graph, { ...weights, pixels })
@@ -172,7 +172,7 @@ describe('parameters', () => {
       intermediate_size: 3072,
     })
     const classNames = Array.from({ length: 1000 }, (_, i) => String(i))
-    expect(parameterCount(vit({ config, classNames }))).toBe(86_567_656)
+    expect(parameterCount(vit.build(config, { classNames }))).toBe(86_567_656)
   })
 
   it('decay where they are matrices and kernels', () => {

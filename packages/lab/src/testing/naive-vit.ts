@@ -1,5 +1,5 @@
 import type { Weights } from '../models/model.js'
-import type { ViT } from '../models/vit.js'
+import type { TinyViT } from './tiny.js'
 
 // A Vision Transformer in plain loops and double precision, one image at a time: slow, and plain enough to be
 // believed. It knows nothing of graphs; tests compare the models and their gradients with it.
@@ -18,7 +18,7 @@ export interface NaiveResult {
  * @param lastAttention used in the last block in place of what it computes.
  */
 export function naiveViT(
-  { config, mean, std }: ViT,
+  { config, mean, std }: TinyViT,
   weights: Readonly<Record<string, ArrayLike<number>>> | Weights,
   pixels: ArrayLike<number>,
   lastAttention?: number[][][],

@@ -1,26 +1,28 @@
 import type { ImageSet } from '../image/image-set.js'
-import type { Model } from '../models/model.js'
-import { type ViT, type ViTConfig, vit, vitConfig } from '../models/vit.js'
+import type { Model, Task } from '../models/model.js'
+import { type ViTConfig, vit, vitConfig } from '../models/vit.js'
 import { rng } from '../random/rng.js'
 
 const names = ['red', 'green', 'blue']
 
+/** Three classes, and a normalization that is not that of any default. */
+export const tinyTask: Task = { classNames: names, mean: [0.4, 0.5, 0.6], std: [0.3, 0.25, 0.2] }
+
+/** A ViT whose configuration is typed. */
+export type TinyViT = Model & { readonly config: ViTConfig }
+
 /** A ViT with every part of a large one: 8×8 images, 4-pixel patches, two blocks, two heads, three classes. */
-export function tinyViT(changes: Partial<ViTConfig> = {}): ViT {
-  return vit({
-    config: vitConfig.parse({
-      image_size: 8,
-      patch_size: 4,
-      hidden_size: 8,
-      num_hidden_layers: 2,
-      num_attention_heads: 2,
-      intermediate_size: 12,
-      ...changes,
-    }),
-    classNames: names,
-    mean: [0.4, 0.5, 0.6],
-    std: [0.3, 0.25, 0.2],
+export function tinyViT(changes: Partial<ViTConfig> = {}): TinyViT {
+  const config = vitConfig.parse({
+    image_size: 8,
+    patch_size: 4,
+    hidden_size: 8,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    intermediate_size: 12,
+    ...changes,
   })
+  return { ...vit.build(config, tinyTask), config }
 }
 
 /** Weights large enough that every part of the model matters: fresh ones leave attention almost even. */

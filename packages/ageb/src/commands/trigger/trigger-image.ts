@@ -3,6 +3,7 @@ import path from 'node:path'
 import {
   attacks,
   linf,
+  type Model,
   PSNR_CAP,
   predict,
   psnr,
@@ -10,7 +11,6 @@ import {
   ssim,
   type TriggeredImage,
   triggerWithStages,
-  type ViT,
 } from '@ageb/lab'
 import { type DeviceChoice, InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
@@ -99,7 +99,7 @@ async function decode(image: string, size: { height: number; width: number }): P
 }
 
 /** The index of the class given by name or index. Not needed, it may be missing. */
-function labelOf(label: string | undefined, { classNames }: ViT, needed: boolean): number {
+function labelOf(label: string | undefined, { classNames }: Model, needed: boolean): number {
   if (label === undefined) {
     if (!needed) return 0
     throw new UsageError('this attack takes its loss against the true class of the image: give --label')

@@ -2,9 +2,9 @@ import { Graph } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { evaluate, numbers } from 'onnxgrad/testing'
 import { afterAll, describe, expect, it } from 'vitest'
-import type { ViT } from '../../models/vit.js'
+import type { Model } from '../../models/model.js'
 import { naiveCrossEntropy, naiveViT } from '../../testing/naive-vit.js'
-import { strongWeights, tinyImages, tinyViT } from '../../testing/tiny.js'
+import { strongWeights, type TinyViT, tinyImages, tinyViT } from '../../testing/tiny.js'
 import { attentionGradient, type GradientAt } from './attention-gradient.js'
 
 const runtime = startRuntime({ threads: 1 })
@@ -14,7 +14,7 @@ const [SIDE, PATCH, HEADS, TOKENS] = [8, 4, 2, 5]
 const pixels = Float64Array.from(tinyImages(2).pixels, v => v / 255)
 const imageOf = (n: number) => pixels.slice(n * 192, (n + 1) * 192)
 
-async function run(model: ViT, at: GradientAt, labels: number[] | null) {
+async function run(model: Model, at: GradientAt, labels: number[] | null) {
   const graph = new Graph()
   const x = graph.input('x', 'float32', [2, 3, SIDE, SIDE])
   const y = labels && graph.constant('int64', [2], labels)
@@ -25,7 +25,7 @@ async function run(model: ViT, at: GradientAt, labels: number[] | null) {
 }
 
 /** Last attention A and ∂L/∂A, the latter by central differences of the part of the model behind A. */
-function pullOf(model: ViT, image: Float64Array, label: number | null) {
+function pullOf(model: TinyViT, image: Float64Array, label: number | null) {
   const weights = strongWeights(model, 4)
   const { attention, logits } = naiveViT(model, weights, image)
   const map = attention.at(-1)!
@@ -104,7 +104,7 @@ describe('a surrogate without attention', () => {
   it('is refused', () => {
     const graph = new Graph()
     const x = graph.input('x', 'float32', [1, 3, SIDE, SIDE])
-    const model: ViT = {
+    const model: Model = {
       ...models.plain,
       forward: (p, v) => ({ ...models.plain.forward(p, v), attention: [] }),
     }

@@ -37,24 +37,25 @@ export function attentionGradient(
   const { graph } = pixels
   const [batch, , height, width] = pixels.shape as [number, number, number, number]
   const { logits, attention } = model.forward(bakeWeights(graph, model, weights, 'surrogate.'), pixels)
-  const last = attention.at(-1)
-  if (!last) throw new RangeError('the surrogate has no attention')
+  const map = attention.at(-1)
+  if (!map) throw new RangeError('the surrogate has no attention')
+  const { probabilities } = map
   const loss = crossEntropy(logits, labels ?? argMax(logits, 1))
   // The loss is a mean over the batch; N times it gives every image the gradient that it has alone.
   const seed = graph.constant('float32', [], [batch])
-  const pull = gradients([{ value: loss, seed }], [last])[0]!
+  const pull = gradients([{ value: loss, seed }], [probabilities])[0]!
   if (at === 'pixel') {
-    const carried = gradients([{ value: last, seed: pull }], [pixels])[0]!
+    const carried = gradients([{ value: probabilities, seed: pull }], [pixels])[0]!
     return reduceSum(abs(carried), [1], { keep: true })
   }
-  const lead = model.leadingTokens
-  const tokens = last.shape[3]!
-  const weighted = abs(mul(last, pull))
+  if (at === 'class-token' && model.leadingTokens === 0)
+    throw new RangeError('the surrogate has no class token')
+  const weighted = abs(mul(probabilities, pull))
   const rows = at === 'class-token' ? slice(weighted, [2], [0], [1]) : weighted
-  const columns = slice(reduceMean(rows, [1, 2]), [1], [lead], [tokens])
-  const side = Math.sqrt(tokens - lead)
-  const cells = reshape(columns, [batch, 1, side, 1, side, 1])
-  return reshape(expand(cells, [batch, 1, side, height / side, side, width / side]), [
+  const grid = map.toGrid(reduceMean(rows, [1, 2]))
+  const [, , down, across] = grid.shape as [number, number, number, number]
+  const cells = reshape(grid, [batch, 1, down, 1, across, 1])
+  return reshape(expand(cells, [batch, 1, down, height / down, across, width / across]), [
     batch,
     1,
     height,

@@ -1,11 +1,11 @@
 import {
+  buildModel,
   type ImageSet,
   imageSize,
   initialWeights,
+  type Model,
+  modelConfig,
   rng,
-  type ViT,
-  vit,
-  vitConfig,
   type Weights,
 } from '@ageb/lab'
 import type { BenchSettings } from '../settings.js'
@@ -13,8 +13,8 @@ import type { BenchSettings } from '../settings.js'
 const CLASSES = Array.from({ length: 10 }, (_, i) => String(i))
 
 /** The model that is measured. Throws RangeError if its sizes do not go together. */
-export function benchModel({ width, depth, heads, patch, image }: BenchSettings): ViT {
-  const config = vitConfig.parse({
+export function benchModel({ width, depth, heads, patch, image }: BenchSettings): Model {
+  const config = modelConfig.parse({
     image_size: image,
     patch_size: patch,
     hidden_size: width,
@@ -22,11 +22,11 @@ export function benchModel({ width, depth, heads, patch, image }: BenchSettings)
     num_attention_heads: heads,
     intermediate_size: 4 * width,
   })
-  return vit({ config, classNames: CLASSES })
+  return buildModel(config, { classNames: CLASSES })
 }
 
 /** Its weights before any training. */
-export function benchWeights(model: ViT): Weights {
+export function benchWeights(model: Model): Weights {
   return initialWeights(model, rng(1, 'weights'))
 }
 

@@ -1,7 +1,8 @@
 import { InputError } from 'onnxgrad'
 import { z } from 'zod'
-import type { Weights } from '../models/model.js'
-import { type ViT, vit, vitConfig } from '../models/vit.js'
+import type { ModelFamily } from '../models/define-family.js'
+import type { Model, Weights } from '../models/model.js'
+import { families } from '../models/registry.js'
 import { parseSafetensors, type WritableTensor, writeSafetensors } from './safetensors.js'
 
 /** What was done to a model on purpose; loaders show it. */
@@ -20,7 +21,7 @@ export type Provenance = z.infer<typeof provenance>
 
 /** A model with its weights. */
 export interface Checkpoint {
-  readonly model: ViT
+  readonly model: Model
   readonly weights: Weights
   readonly provenance: Provenance
 }
@@ -33,23 +34,28 @@ export interface CheckpointFiles {
 }
 
 const labels = z.record(z.string().regex(/^\d+$/), z.string())
-const configFile = z.object({
-  ...vitConfig.shape,
-  model_type: z.literal('vit'),
+const familyName = z.enum(Object.keys(families) as (keyof typeof families)[])
+/** What config.json has for every family. */
+const commonConfig = z.object({
+  model_type: familyName,
   id2label: labels,
   ageb: provenance.optional(),
 })
+function familyOf({ modelType }: Model): ModelFamily {
+  return families[familyName.parse(modelType)]
+}
+
 const preprocessorFile = z.object({
   image_mean: z.array(z.number()).length(3).default([0.5, 0.5, 0.5]),
   image_std: z.array(z.number().positive()).length(3).default([0.5, 0.5, 0.5]),
 })
 
-/** Files that `transformers` reads as `ViTForImageClassification` (a convolutional stem is this project's own). */
+/** Files that `transformers` reads, if the model is of a family that it has. */
 export function toHuggingFace({ model, weights, provenance: history }: Checkpoint): CheckpointFiles {
   const entries = model.classNames.map((name, i) => [String(i), name] as const)
   const config = {
-    architectures: ['ViTForImageClassification'],
-    model_type: 'vit',
+    architectures: [familyOf(model).architectures[0]],
+    model_type: model.modelType,
     ...model.config,
     attention_probs_dropout_prob: 0,
     hidden_dropout_prob: 0,
@@ -91,7 +97,7 @@ export function fromHuggingFace(files: Partial<CheckpointFiles>, where: string):
     text: string | undefined,
   ): T => {
     if (text === undefined)
-      throw new InputError(`${where} has no ${name}: give the folder of a Hugging Face ViT checkpoint`)
+      throw new InputError(`${where} has no ${name}: give the folder of a Hugging Face checkpoint`)
     let value: unknown
     try {
       value = JSON.parse(text)
@@ -101,39 +107,33 @@ export function fromHuggingFace(files: Partial<CheckpointFiles>, where: string):
     const parsed = schema.safeParse(value)
     if (parsed.success) return parsed.data
     const issue = parsed.error.issues[0]!
-    throw new InputError(
-      `${where}/${name}: '${issue.path.join('.')}': ${issue.message}; only ViT classifiers can be read`,
-    )
+    throw new InputError(`${where}/${name}: '${issue.path.join('.')}': ${issue.message}`)
   }
-  const config = read('config.json', configFile, files['config.json'])
+  const common = read('config.json', commonConfig, files['config.json'])
+  const family: ModelFamily = families[common.model_type]
+  const config = read('config.json', family.config, files['config.json'])
   const preprocessor = read(
     'preprocessor_config.json',
     preprocessorFile,
     files['preprocessor_config.json'] ?? '{}',
   )
-  const names = Object.keys(config.id2label).length
+  const names = Object.keys(common.id2label).length
   const classNames = Array.from({ length: names }, (_, i) => {
-    const name = config.id2label[i]
+    const name = common.id2label[i]
     if (name === undefined)
       throw new InputError(`${where}/config.json: 'id2label' names ${names} classes but has no class ${i}`)
     return name
   })
-  let model: ViT
+  let model: Model
   try {
-    model = vit({
-      config: vitConfig.parse(config),
-      classNames,
-      mean: preprocessor.image_mean,
-      std: preprocessor.image_std,
-    })
+    const { image_mean: mean, image_std: std } = preprocessor
+    model = family.build(config, { classNames, mean, std })
   } catch (error) {
     throw new InputError(`${where}/config.json: ${(error as Error).message}`)
   }
   const bytes = files['model.safetensors']
   if (!bytes)
-    throw new InputError(
-      `${where} has no model.safetensors: give the folder of a Hugging Face ViT checkpoint`,
-    )
+    throw new InputError(`${where} has no model.safetensors: give the folder of a Hugging Face checkpoint`)
   const file = `${where}/model.safetensors`
   const { tensors } = parseSafetensors(bytes, file, { finite: true })
   const weights: Record<string, Float32Array> = {}
@@ -155,5 +155,5 @@ export function fromHuggingFace(files: Partial<CheckpointFiles>, where: string):
     throw new InputError(
       `${file} has tensors that config.json does not ask for: ${unknown.slice(0, 3).join(', ')}`,
     )
-  return { model, weights, provenance: config.ageb ?? { poisoned: false, note: 'unknown origin' } }
+  return { model, weights, provenance: common.ageb ?? { poisoned: false, note: 'unknown origin' } }
 }

@@ -1,7 +1,7 @@
 import { InputError } from 'onnxgrad'
 import { describe, expect, it } from 'vitest'
 import { strongWeights, tinyViT } from '../testing/tiny.js'
-import { type CheckpointFiles, fromHuggingFace, toHuggingFace } from './hugging-face-vit.js'
+import { type CheckpointFiles, fromHuggingFace, toHuggingFace } from './hugging-face.js'
 import { parseSafetensors, writeSafetensors } from './safetensors.js'
 
 const model = tinyViT({ conv_stem: [4, 4], hidden_act: 'relu' })
@@ -82,9 +82,9 @@ describe('a checkpoint with a fault is refused in a sentence that names it', () 
     [
       'another architecture',
       withConfig(config => {
-        config.model_type = 'resnet'
+        config.model_type = 'llama'
       }),
-      /^there\/config\.json: 'model_type': .*only ViT classifiers/,
+      /^there\/config\.json: 'model_type': .*vit/,
     ],
     [
       'a width that is none',

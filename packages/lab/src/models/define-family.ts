@@ -1,0 +1,21 @@
+import type { z } from 'zod'
+import type { Model, Task } from './model.js'
+
+/** A family of image classifiers: a declared configuration, and how it is built. */
+export interface ModelFamily<S extends z.ZodObject = z.ZodObject> {
+  /** Hugging Face's `model_type`, or where there is none there a name of this project. */
+  readonly modelType: string
+  /** Classes of `transformers` whose checkpoints it reads; what is saved names the first, if the model names none. */
+  readonly architectures: readonly [string, ...string[]]
+  readonly citation: string
+  readonly url: string
+  /** Keys and meanings as in Hugging Face's configuration of that `model_type`. */
+  readonly config: S
+  /** @throws RangeError if sizes do not go together, naming the keys. */
+  build(config: z.infer<S>, task: Task): Model
+}
+
+/** Declares a family. */
+export function defineFamily<S extends z.ZodObject>(family: ModelFamily<S>): ModelFamily<S> {
+  return family
+}

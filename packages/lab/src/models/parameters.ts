@@ -1,0 +1,43 @@
+import type { Initializer, ModelParameter } from './model.js'
+
+/** The parameters of a model as they are declared, layer after layer, in the layouts of PyTorch. */
+export class ParameterList {
+  readonly all: Record<string, ModelParameter> = {}
+  #depth = 0
+
+  /** What is declared from here on lies one layer further from the input. */
+  nextLayer(): void {
+    this.#depth++
+  }
+
+  /** A tensor that weight decay leaves alone: a token, positions, a scale. */
+  embedding(name: string, shape: readonly number[], init: Initializer = { normal: 0.02 }): void {
+    this.all[name] = { shape, decay: false, init, depth: this.#depth }
+  }
+
+  /** A fully connected layer: `weight` (outputs, inputs) and `bias` (outputs). */
+  dense(name: string, outputs: number, inputs: number, bias = true): void {
+    this.#layer(name, [outputs, inputs], 0.02, bias)
+  }
+
+  /** A convolution: `weight` (outputs, inputs / groups, kernel, kernel) and `bias` (outputs). */
+  conv(name: string, shape: readonly [number, number, number, number], normal: number, bias = true): void {
+    this.#layer(name, shape, normal, bias)
+  }
+
+  /** `weight` and `bias` of a normalization over `width` features. */
+  norm(name: string, width: number): void {
+    this.embedding(`${name}.weight`, [width], 'ones')
+    this.embedding(`${name}.bias`, [width], 'zeros')
+  }
+
+  #layer(name: string, shape: readonly number[], normal: number, bias: boolean): void {
+    this.all[`${name}.weight`] = { shape, decay: true, init: { normal }, depth: this.#depth }
+    if (bias) this.embedding(`${name}.bias`, [shape[0]!], 'zeros')
+  }
+}
+
+/** Standard deviation that keeps the variance of activations through a convolution and ReLU (He et al. 2015). */
+export function heNormal(inputs: number, kernel: number): number {
+  return Math.sqrt(2 / (kernel * kernel * inputs))
+}

@@ -1,0 +1,29 @@
+import { linear, reshape, slice, transpose, type Value } from 'onnxgrad'
+import type { AttentionMap } from './model.js'
+
+/**
+ * Square images (N, 3, H, H) to patch tokens (N, patches, width), row by row. A convolution whose stride is its
+ * kernel is a matrix product of the patches.
+ *
+ * @param weight (width, 3, patch, patch)
+ */
+export function embedPatches(pixels: Value, weight: Value, bias: Value): Value {
+  const [batch, channels, height] = pixels.shape as [number, number, number, number]
+  const [width, , k] = weight.shape as [number, number, number, number]
+  const side = height / k
+  const patches = transpose(reshape(pixels, [batch, channels, side, k, side, k]), [0, 2, 4, 1, 3, 5])
+  const flat = reshape(weight, [width, channels * k * k])
+  return linear(reshape(patches, [batch, side * side, channels * k * k]), flat, bias)
+}
+
+/** Attention of tokens that are a square grid of patches, in rows, behind `leading` tokens of another kind. */
+export function patchAttention(probabilities: Value, leading: number): AttentionMap {
+  return {
+    probabilities,
+    toGrid(perKey) {
+      const [batch, tokens] = perKey.shape as [number, number]
+      const side = Math.sqrt(tokens - leading)
+      return reshape(slice(perKey, [1], [leading], [tokens]), [batch, 1, side, side])
+    },
+  }
+}
