@@ -4,6 +4,7 @@ import {
   cast,
   correctCount,
   crossEntropy,
+  type Device,
   div,
   freeze,
   InputError,
@@ -80,7 +81,7 @@ export async function train(options: TrainOptions): Promise<Weights> {
       `${data.count} training images make no batch of ${config.batchSize}: lower batchSize or raise epochs`,
     )
 
-  const step = trainingStep(model, config, data)
+  const step = trainingStep(model, config, data, await runtime.device())
   const resumed = isState(options.from) ? options.from : null
   const rate = learningRate(config, { perEpoch, total }, resumed?.tensors)
   const session = await runtime.load(step.model, {
@@ -150,7 +151,12 @@ export function assertFits(model: Model, data: ImageSet): void {
  *
  * @throws InputError if the configuration's parameter groups do not fit the model.
  */
-export function trainingStep(model: Model, config: TrainingConfig, data: Pick<ImageSet, 'height' | 'width'>) {
+export function trainingStep(
+  model: Model,
+  config: TrainingConfig,
+  data: Pick<ImageSet, 'height' | 'width'>,
+  device: Device = 'cpu',
+) {
   const { batchSize, layerDecay } = config
   const rated = layerDecay === 1 ? model.parameters : layerwiseRates(model.parameters, layerDecay)
   const inputs: Record<string, BatchInput> = {
@@ -167,6 +173,7 @@ export function trainingStep(model: Model, config: TrainingConfig, data: Pick<Im
     inputs,
     optimizer: optimizerOf(config),
     microBatches: config.microBatches,
+    device,
     ...(config.recompute && { recompute: model.blocks }),
     ...(config.clipNorm !== null && { clipNorm: config.clipNorm }),
     ...(config.ema > 0 && { ema: config.ema }),

@@ -5,7 +5,9 @@ import { allocate, sizeOf, type Value } from '../graph/types.js'
 import { add, div, min, mul, sub } from '../ops/elementwise.js'
 import { shareCommonSubexpressions } from '../passes/common-subexpressions.js'
 import { foldScalars } from '../passes/fold-scalars.js'
+import { forDevice } from '../passes/for-device.js'
 import { recompute } from '../passes/recompute.js'
+import type { Device } from '../runtime/device.js'
 import type { Feeds, Tensor } from '../runtime/session.js'
 import { evaluateAt, type Forward } from './evaluation.js'
 import { globalNorm } from './global-norm.js'
@@ -41,6 +43,8 @@ export interface TrainStepOptions {
    * min(ema, (1 + step) / (10 + step)), so that the first steps are soon forgotten. Default: none.
    */
   readonly ema?: number
+  /** What the step will run on: see `forDevice`. Default 'cpu'. */
+  readonly device?: Device
 }
 
 /** A training step as one ONNX model: forward, backward and optimizer. */
@@ -141,7 +145,7 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
     // State like the others, so that one model serves any weights and a checkpoint holds them all.
     for (const name of names) if (parameters[name]!.frozen) keep(name, values[name]!)
   })
-  const shared = foldScalars(shareCommonSubexpressions(graph))
+  const shared = foldScalars(shareCommonSubexpressions(forDevice(graph, options.device ?? 'cpu')))
   const optimized = options.recompute ? recompute(shared, options.recompute) : shared
   return {
     graph: optimized,
