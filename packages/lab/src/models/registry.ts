@@ -1,16 +1,20 @@
 import { z } from 'zod'
 import { cct } from './cct.js'
+import { convnext } from './convnext.js'
 import type { ModelFamily } from './define-family.js'
 import type { Model, Task } from './model.js'
+import { swin } from './swin.js'
 import { vit } from './vit.js'
 
 /** Every family, by its `model_type`. */
-export const families = { vit, cct } as const
+export const families = { vit, cct, swin, convnext } as const
 
 /** A family's `model_type` with its keys beside it; a ViT if it has none. */
 export const modelConfig = z.discriminatedUnion('model_type', [
   strict(vit.config).extend({ model_type: z.literal('vit').default('vit') }),
   strict(cct.config).extend({ model_type: z.literal('cct') }),
+  strict(swin.config).extend({ model_type: z.literal('swin') }),
+  strict(convnext.config).extend({ model_type: z.literal('convnext') }),
 ])
 export type ModelConfig = z.infer<typeof modelConfig>
 
