@@ -100,7 +100,7 @@ describe.each(Object.entries(models))('the attention gradient of a ViT %s', (_, 
   })
 })
 
-describe('a surrogate without attention', () => {
+describe('a surrogate with neither attention nor activations', () => {
   it('is refused', () => {
     const graph = new Graph()
     const x = graph.input('x', 'float32', [1, 3, SIDE, SIDE])
@@ -109,6 +109,8 @@ describe('a surrogate without attention', () => {
       forward: (p, v) => ({ ...models.plain.forward(p, v), attention: [] }),
     }
     const surrogate = { model, weights: strongWeights(model, 4) }
-    expect(() => attentionGradient(x, surrogate, 'pixel', null)).toThrow('the surrogate has no attention')
+    expect(() => attentionGradient(x, surrogate, 'pixel', null)).toThrow(
+      'the surrogate (vit) has neither attention nor activations',
+    )
   })
 })
