@@ -1,10 +1,9 @@
 import { startRuntime } from 'onnxgrad/node'
 import { afterAll, describe, expect, it } from 'vitest'
 import { initialWeights, type Weights } from '../models/model.js'
-import { preactResNet, preactResNetConfig } from '../models/preact-resnet.js'
 import { rng } from '../random/rng.js'
-import { tinyImages, tinyTask } from '../testing/tiny.js'
-import { tinyResNet } from '../testing/tiny-resnet.js'
+import { tinyImages } from '../testing/tiny.js'
+import { tinyPreActResNet, tinyResNet } from '../testing/tiny-resnet.js'
 import { predict } from './classifier.js'
 import { type TrainingState, train, trainingStep } from './train.js'
 import { trainingConfig } from './training-config.js'
@@ -12,13 +11,7 @@ import { trainingConfig } from './training-config.js'
 const runtime = startRuntime({ threads: 1 })
 afterAll(() => runtime.close())
 
-const preact = preactResNetConfig.parse({
-  image_size: 8,
-  embedding_size: 4,
-  hidden_sizes: [4, 6],
-  depths: [1, 1],
-})
-const models = { resnet: tinyResNet(), 'preact-resnet': preactResNet.build(preact, tinyTask) }
+const models = { resnet: tinyResNet(), 'preact-resnet': tinyPreActResNet() }
 const data = tinyImages(30)
 const config = trainingConfig.parse({ epochs: 2, batchSize: 10, learningRate: 0.02, crop: 1 })
 

@@ -1,18 +1,19 @@
+import type { z } from 'zod'
 import type { Model } from '../models/model.js'
+import { preactResNet, preactResNetConfig } from '../models/preact-resnet.js'
 import { resnet, resnetConfig } from '../models/resnet.js'
 import { tinyTask } from './tiny.js'
 
-/** A ResNet for 8×8 images with a block that keeps the size, one that halves it, and smooth activations. */
-export function tinyResNet(changes: Partial<Parameters<typeof resnetConfig.parse>[0] & object> = {}): Model {
-  const config = resnetConfig.parse({
-    image_size: 8,
-    embedding_size: 4,
-    hidden_sizes: [4, 6],
-    depths: [1, 1],
-    layer_type: 'basic',
-    hidden_act: 'gelu',
-    stem: 'cifar',
-    ...changes,
-  })
+// Two stages: a block that keeps size and channels, and one that halves the size.
+const shape = { image_size: 8, embedding_size: 4, hidden_sizes: [4, 6], depths: [1, 1], hidden_act: 'gelu' }
+
+/** A ResNet for 8×8 images. */
+export function tinyResNet(changes: z.input<typeof resnetConfig> = {}): Model {
+  const config = resnetConfig.parse({ ...shape, layer_type: 'basic', stem: 'cifar', ...changes })
   return resnet.build(config, tinyTask)
+}
+
+/** A PreAct-ResNet for 8×8 images. */
+export function tinyPreActResNet(changes: z.input<typeof preactResNetConfig> = {}): Model {
+  return preactResNet.build(preactResNetConfig.parse({ ...shape, ...changes }), tinyTask)
 }
