@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { buildTrainStep, crossEntropy, Graph, gradients, sgd, type Value } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import { evaluate, numbers } from 'onnxgrad/testing'
+import { evaluate, gradientError, numbers } from 'onnxgrad/testing'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type Checkpoint, fromHuggingFace } from '../checkpoints/hugging-face.js'
 import { parseSafetensors } from '../checkpoints/safetensors.js'
 import { classifierGraph } from '../experiments/classifier.js'
 import { rng } from '../random/rng.js'
 import { strongWeights, tinyImages } from '../testing/tiny.js'
-import { tinyResNet } from '../testing/tiny-resnet.js'
+import { tinyPreActResNet, tinyResNet } from '../testing/tiny-resnet.js'
 import { bakeWeights, initialWeights, parameterCount } from './model.js'
 import { preactResNet, preactResNetConfig } from './preact-resnet.js'
 import { resnet, resnetConfig } from './resnet.js'
@@ -179,6 +179,31 @@ describe('a ResNet', () => {
     const got = await evaluate(runtime, graph, { pixels: tinyImages(2).pixels.map(Number) })
     expect(error(numbers(got.dropped), numbers(got.silent))).toBeLessThan(1e-6)
     expect(error(numbers(got.dropped), numbers(got.whole))).toBeGreaterThan(0.01)
+  })
+})
+
+describe('the loss of a model in training mode', () => {
+  it('has the gradient of central differences, through every normalization', async () => {
+    // With smooth activations throughout.
+    const model = tinyPreActResNet({ hidden_sizes: [6, 6] })
+    const names = Object.keys(model.parameters).filter(name => !model.parameters[name]!.buffer)
+    const weights = strongWeights(model, 6)
+    const pixels = pixelsOf(BATCH, 8, 1)
+    const error = await gradientError(runtime, {
+      inputs: names.map(name => model.parameters[name]!.shape),
+      build(graph, inputs) {
+        const values = Object.fromEntries(names.map((name, i) => [name, inputs[i]!]))
+        const constants = bakeWeights(graph, model, weights)
+        const images = graph.constant('float32', [BATCH, 3, 8, 8], pixels)
+        const { logits } = model.forward({ ...constants, ...values }, images, { training: true })
+        return crossEntropy(logits, graph.constant('int64', [BATCH], labelsOf(0)))
+      },
+      at: names.map(name => [...weights[name]!]),
+      dtype: 'float32',
+      step: 5e-3,
+      probes: 3,
+    })
+    expect(error).toBeLessThan(1e-2)
   })
 })
 

@@ -17,7 +17,7 @@ export interface BatchNormOptions {
 /**
  * Batch normalization (Ioffe and Szegedy 2015) of (N, C, …) by vectors of length C, as PyTorch has it: a batch is
  * normalized by its population variance, and what joins the running variance is the unbiased one. ONNX's operator
- * has only the former, and of the runtime's devices only the processor has it for training: so that is plain operators.
+ * has only the former, and no kernel for training on WebGPU: so training is plain operators.
  *
  * @returns the normalized values and the running mean and variance: in training, as they are after this batch.
  * @throws InputError in training, if there is but one value a channel.

@@ -29,7 +29,7 @@ export interface TrainStepOptions {
   readonly clipNorm?: number
   /**
    * Equal parts of the batch that are worked off one after the other, their gradients added up: less memory for
-   * the same result up to rounding. Default 1.
+   * the same result up to rounding, unless the forward pass mixes examples as batch normalization does. Default 1.
    */
   readonly microBatches?: number
   /**
