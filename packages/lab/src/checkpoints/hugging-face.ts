@@ -1,5 +1,6 @@
 import { InputError } from 'onnxgrad'
 import { z } from 'zod'
+import { batchCounters } from '../models/batch-norm.js'
 import type { ModelFamily } from '../models/define-family.js'
 import type { Model, Weights } from '../models/model.js'
 import { families } from '../models/registry.js'
@@ -74,10 +75,12 @@ export function toHuggingFace({ model, weights, provenance: history }: Checkpoin
     image_mean: model.mean,
     image_std: model.std,
   }
-  const tensors = Object.entries(model.parameters).map(([name, { shape }]): [string, WritableTensor] => [
+  const tensors: [string, WritableTensor][] = batchCounters(model.parameters).map(name => [
     name,
-    { dtype: 'F32', shape, data: weights[name]! },
+    { dtype: 'I64', shape: [], data: BigInt64Array.of(0n) },
   ])
+  for (const [name, { shape }] of Object.entries(model.parameters))
+    tensors.push([name, { dtype: 'F32', shape, data: weights[name]! }])
   return {
     'config.json': `${JSON.stringify(config, null, 2)}\n`,
     'preprocessor_config.json': `${JSON.stringify(preprocessor, null, 2)}\n`,
@@ -150,7 +153,8 @@ export function fromHuggingFace(files: Partial<CheckpointFiles>, where: string):
     }
     weights[name] = Float32Array.from(tensor.data as ArrayLike<number>)
   }
-  const unknown = [...tensors.keys()].filter(name => !(name in model.parameters))
+  const known = new Set([...Object.keys(model.parameters), ...batchCounters(model.parameters)])
+  const unknown = [...tensors.keys()].filter(name => !known.has(name))
   if (unknown.length > 0)
     throw new InputError(
       `${file} has tensors that config.json does not ask for: ${unknown.slice(0, 3).join(', ')}`,
