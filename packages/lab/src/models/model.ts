@@ -2,7 +2,7 @@ import type { Graph, Shape, Value } from 'onnxgrad'
 import type { Rng } from '../random/rng.js'
 
 /** How a parameter starts when a model is trained from scratch. */
-export type Initializer = 'zeros' | 'ones' | { readonly normal: number }
+export type Initializer = 'zeros' | 'ones' | { readonly normal: number } | { readonly constant: number }
 
 export interface ModelParameter {
   readonly shape: Shape
@@ -96,8 +96,9 @@ export function initialWeights(model: Model, rng: Rng): Record<string, Float32Ar
   for (const [name, { shape, init }] of Object.entries(model.parameters)) {
     const data = new Float32Array(shape.reduce((n, dim) => n * dim, 1))
     if (init === 'ones') data.fill(1)
-    else if (init !== 'zeros')
-      for (let i = 0; i < data.length; i++) data[i] = truncatedNormal(rng) * init.normal
+    else if (init === 'zeros') data.fill(0)
+    else if ('constant' in init) data.fill(init.constant)
+    else for (let i = 0; i < data.length; i++) data[i] = truncatedNormal(rng) * init.normal
     weights[name] = data
   }
   return weights
