@@ -1,6 +1,12 @@
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { type Checkpoint, type CheckpointFiles, fromHuggingFace, toHuggingFace } from '@ageb/lab'
+import {
+  type Checkpoint,
+  type CheckpointFiles,
+  fromHuggingFace,
+  type ReadCheckpoint,
+  toHuggingFace,
+} from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import { bundledModels } from './bundled-models.js'
 import { writeFileWhole } from './write-file.js'
@@ -10,7 +16,7 @@ import { writeFileWhole } from './write-file.js'
  * @param model a folder, or the name of a bundled model.
  * @throws InputError if any of it is amiss.
  */
-export async function loadCheckpoint(model: string): Promise<Checkpoint> {
+export async function loadCheckpoint(model: string): Promise<ReadCheckpoint> {
   const folder = bundledModels[model] ?? model
   const stats = await stat(folder).catch(() => null)
   if (!stats?.isDirectory()) {

@@ -1,8 +1,10 @@
 import { InputError } from 'onnxgrad'
 import { z } from 'zod'
+import { batchCounters } from '../models/batch-norm.js'
 import type { ModelFamily } from '../models/define-family.js'
 import type { Model, Weights } from '../models/model.js'
 import { families } from '../models/registry.js'
+import { type Preprocessing, preprocessingOf, preprocessorFile, preprocessorOf } from './preprocessing.js'
 import { parseSafetensors, type WritableTensor, writeSafetensors } from './safetensors.js'
 
 /** What was done to a model on purpose; loaders show it. */
@@ -26,6 +28,11 @@ export interface Checkpoint {
   readonly provenance: Provenance
 }
 
+/** A checkpoint that was read, and how pictures become its model's input. */
+export interface ReadCheckpoint extends Checkpoint {
+  readonly preprocessing: Preprocessing
+}
+
 /** The files of a checkpoint in the Hugging Face layout, by name. */
 export interface CheckpointFiles {
   readonly 'config.json': string
@@ -45,11 +52,6 @@ function familyOf({ modelType }: Model): ModelFamily {
   return families[familyName.parse(modelType)]
 }
 
-const preprocessorFile = z.object({
-  image_mean: z.array(z.number()).length(3).default([0.5, 0.5, 0.5]),
-  image_std: z.array(z.number().positive()).length(3).default([0.5, 0.5, 0.5]),
-})
-
 /** Files that `transformers` reads, if the model is of a family that it has. */
 export function toHuggingFace({ model, weights, provenance: history }: Checkpoint): CheckpointFiles {
   const entries = model.classNames.map((name, i) => [String(i), name] as const)
@@ -63,21 +65,13 @@ export function toHuggingFace({ model, weights, provenance: history }: Checkpoin
     label2id: Object.fromEntries(entries.map(([i, name]) => [name, Number(i)])),
     ageb: history,
   }
-  const preprocessor = {
-    image_processor_type: 'ViTImageProcessor',
-    do_resize: true,
-    size: { height: model.imageSize, width: model.imageSize },
-    resample: 2,
-    do_rescale: true,
-    rescale_factor: 1 / 255,
-    do_normalize: true,
-    image_mean: model.mean,
-    image_std: model.std,
-  }
-  const tensors = Object.entries(model.parameters).map(([name, { shape }]): [string, WritableTensor] => [
+  const preprocessor = preprocessorOf(model)
+  const tensors: [string, WritableTensor][] = batchCounters(model.parameters).map(name => [
     name,
-    { dtype: 'F32', shape, data: weights[name]! },
+    { dtype: 'I64', shape: [], data: BigInt64Array.of(0n) },
   ])
+  for (const [name, { shape }] of Object.entries(model.parameters))
+    tensors.push([name, { dtype: 'F32', shape, data: weights[name]! }])
   return {
     'config.json': `${JSON.stringify(config, null, 2)}\n`,
     'preprocessor_config.json': `${JSON.stringify(preprocessor, null, 2)}\n`,
@@ -90,7 +84,7 @@ export function toHuggingFace({ model, weights, provenance: history }: Checkpoin
  * @param where the folder's name, for messages.
  * @throws InputError naming the file and the key, tensor or value that is wrong.
  */
-export function fromHuggingFace(files: Partial<CheckpointFiles>, where: string): Checkpoint {
+export function fromHuggingFace(files: Partial<CheckpointFiles>, where: string): ReadCheckpoint {
   const read = <T>(
     name: 'config.json' | 'preprocessor_config.json',
     schema: z.ZodType<T>,
@@ -112,11 +106,14 @@ export function fromHuggingFace(files: Partial<CheckpointFiles>, where: string):
   const common = read('config.json', commonConfig, files['config.json'])
   const family: ModelFamily = families[common.model_type]
   const config = read('config.json', family.config, files['config.json'])
-  const preprocessor = read(
-    'preprocessor_config.json',
-    preprocessorFile,
-    files['preprocessor_config.json'] ?? '{}',
-  )
+  const text = files['preprocessor_config.json']
+  const preprocessing =
+    text === undefined
+      ? undefined
+      : preprocessingOf(
+          read('preprocessor_config.json', preprocessorFile, text),
+          `${where}/preprocessor_config.json`,
+        )
   const names = Object.keys(common.id2label).length
   const classNames = Array.from({ length: names }, (_, i) => {
     const name = common.id2label[i]
@@ -126,7 +123,7 @@ export function fromHuggingFace(files: Partial<CheckpointFiles>, where: string):
   })
   let model: Model
   try {
-    const { image_mean: mean, image_std: std } = preprocessor
+    const { mean, std } = preprocessing ?? {}
     model = family.build(config, { classNames, mean, std })
   } catch (error) {
     throw new InputError(`${where}/config.json: ${(error as Error).message}`)
@@ -150,10 +147,16 @@ export function fromHuggingFace(files: Partial<CheckpointFiles>, where: string):
     }
     weights[name] = Float32Array.from(tensor.data as ArrayLike<number>)
   }
-  const unknown = [...tensors.keys()].filter(name => !(name in model.parameters))
+  const known = new Set([...Object.keys(model.parameters), ...batchCounters(model.parameters)])
+  const unknown = [...tensors.keys()].filter(name => !known.has(name))
   if (unknown.length > 0)
     throw new InputError(
       `${file} has tensors that config.json does not ask for: ${unknown.slice(0, 3).join(', ')}`,
     )
-  return { model, weights, provenance: common.ageb ?? { poisoned: false, note: 'unknown origin' } }
+  return {
+    model,
+    weights,
+    provenance: common.ageb ?? { poisoned: false, note: 'unknown origin' },
+    preprocessing: preprocessing ?? preprocessingOf({ size: model.imageSize }, where),
+  }
 }

@@ -33,6 +33,28 @@ export function classifierModel(
   return toOnnx(forDevice(classifierGraph(model, weights, batch), device), { name: 'classifier' })
 }
 
+/** The logits of every image, in order: one float32 array of a value a class each. */
+export async function classify(
+  runtime: Runtime,
+  model: Model,
+  weights: Weights,
+  images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
+  batch = 100,
+): Promise<Float32Array[]> {
+  const session = await runtime.load(classifierModel(model, weights, batch, await runtime.device()))
+  try {
+    const logits: Float32Array[] = []
+    const classes = model.classNames.length
+    await mapBatches(session, images, batch, (out, _, count) => {
+      const all = out.logits!.data as Float32Array
+      for (let i = 0; i < count; i++) logits.push(all.slice(i * classes, (i + 1) * classes))
+    })
+    return logits
+  } finally {
+    await session.release()
+  }
+}
+
 /** The class that a model calls each image, in order. */
 export async function predict(
   runtime: Runtime,

@@ -9,6 +9,7 @@ import {
   freeze,
   InputError,
   layerwiseRates,
+  type ParameterSpec,
   type Runtime,
   type Tensor,
 } from 'onnxgrad'
@@ -157,7 +158,7 @@ export function trainingStep(
   data: Pick<ImageSet, 'height' | 'width'>,
   device: Device = 'cpu',
 ) {
-  const { batchSize, layerDecay } = config
+  const { batchSize, layerDecay, frozen } = config
   const rated = layerDecay === 1 ? model.parameters : layerwiseRates(model.parameters, layerDecay)
   const inputs: Record<string, BatchInput> = {
     images: { dtype: 'uint8', shape: [batchSize, 3, data.height, data.width] },
@@ -168,8 +169,9 @@ export function trainingStep(
       branchScale: { dtype: 'float32', shape: [model.branches, batchSize], axis: 1 },
     }),
   }
+  const parameters: Record<string, ParameterSpec> = freeze(rated, frozen)
   return buildTrainStep({
-    parameters: freeze(rated, config.frozen),
+    parameters,
     inputs,
     optimizer: optimizerOf(config),
     microBatches: config.microBatches,
@@ -177,13 +179,18 @@ export function trainingStep(
     ...(config.recompute && { recompute: model.blocks }),
     ...(config.clipNorm !== null && { clipNorm: config.clipNorm }),
     ...(config.ema > 0 && { ema: config.ema }),
-    forward(_, parameters, { images, labels, targets, branchScale }) {
+    forward(_, values, { images, labels, targets, branchScale }) {
       const pixels = div(cast(images!, 'float32'), 255)
-      const { logits } = model.forward(parameters, pixels, branchScale ? { branchScale } : {})
+      const { logits, buffers = {} } = model.forward(values, pixels, {
+        ...(branchScale && { branchScale }),
+        training: true,
+        frozen: name => parameters[name]!.frozen === true,
+      })
       const wanted = (targets ?? labels)!
       return {
         loss: crossEntropy(logits, wanted, config.labelSmoothing),
         deliver: { correct: correctCount(logits, wanted) },
+        buffers,
       }
     },
   })

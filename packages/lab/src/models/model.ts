@@ -14,6 +14,8 @@ export interface ModelParameter {
    * more for what follows the blocks (BEiT, Bao et al. 2022).
    */
   readonly depth?: number
+  /** Moved by the forward pass in training and not by the optimizer: a running mean or variance. Default false. */
+  readonly buffer?: boolean
 }
 
 /** Tensors of a model by parameter name, row-major. */
@@ -25,6 +27,13 @@ export interface ForwardOptions {
    * image: 0 or 1 / (1 − rate). Default: every branch counts once.
    */
   readonly branchScale?: Value
+  /** Batch normalizations go by the batch's own statistics and move their running ones. Default false. */
+  readonly training?: boolean
+  /**
+   * What training leaves as it is, by name: a batch normalization whose running statistics are frozen goes by them
+   * even in training. Default: nothing.
+   */
+  readonly frozen?: (parameter: string) => boolean
 }
 
 /** Where one block looks. */
@@ -45,6 +54,8 @@ export interface ForwardResult {
   readonly attention: readonly AttentionMap[]
   /** Of models without attention: the last stage's activations, float32 (N, channels, rows, columns). */
   readonly activations?: Value
+  /** In training: what the buffers that are not frozen become, by name. */
+  readonly buffers?: Readonly<Record<string, Value>>
 }
 
 /** An image classifier that can be built into a graph. */
@@ -114,7 +125,7 @@ export function bakeWeights(graph: Graph, model: Model, weights: Weights, scope 
 /** Number of trainable values. */
 export function parameterCount(model: Model): number {
   return Object.values(model.parameters).reduce(
-    (sum, { shape }) => sum + shape.reduce((n, dim) => n * dim, 1),
+    (sum, { shape, buffer }) => sum + (buffer ? 0 : shape.reduce((n, dim) => n * dim, 1)),
     0,
   )
 }

@@ -3,16 +3,20 @@ import { cct } from './cct.js'
 import { convnext } from './convnext.js'
 import type { ModelFamily } from './define-family.js'
 import type { Model, Task } from './model.js'
+import { preactResNet } from './preact-resnet.js'
+import { resnet } from './resnet.js'
 import { swin } from './swin.js'
 import { vit } from './vit.js'
 
 /** Every family, by its `model_type`. */
-export const families = { vit, cct, swin, convnext } as const
+export const families = { vit, cct, swin, resnet, preact_resnet: preactResNet, convnext } as const
 
 /** A family's `model_type` with its keys beside it; a ViT if it has none. */
 export const modelConfig = z.discriminatedUnion('model_type', [
   strict(vit.config).extend({ model_type: z.literal('vit').default('vit') }),
   strict(cct.config).extend({ model_type: z.literal('cct') }),
+  strict(resnet.config).extend({ model_type: z.literal('resnet') }),
+  strict(preactResNet.config).extend({ model_type: z.literal('preact_resnet') }),
   strict(swin.config).extend({ model_type: z.literal('swin') }),
   strict(convnext.config).extend({ model_type: z.literal('convnext') }),
 ])
