@@ -1,6 +1,8 @@
+import { Graph } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { evaluate, numbers } from 'onnxgrad/testing'
 import { afterAll, describe, expect, it } from 'vitest'
+import { attentionGradient } from '../attacks/ageb/attention-gradient.js'
 import { fromHuggingFace, toHuggingFace } from '../checkpoints/hugging-face.js'
 import { parseSafetensors } from '../checkpoints/safetensors.js'
 import { rng } from '../random/rng.js'
@@ -61,6 +63,21 @@ describe.each(['even', 'odd', 'no-layer-scale'])("transformers' ConvNeXt '%s'", 
     // transformers goes by it, and not by the lengths of the lists.
     expect(JSON.parse(files['config.json']).num_stages).toBe(model.config.num_stages)
     expect(fromHuggingFace(files, name).model.config).toEqual(model.config)
+  })
+})
+
+describe('the attention gradient of a ConvNeXt', () => {
+  it.each(['pixel', 'patch'] as const)("is taken at its last activations, at '%s'", async at => {
+    const { model, weights } = goldenCheckpoint('convnext/even')
+    const graph = new Graph()
+    const x = graph.input('x', 'float32', [2, 3, 32, 32])
+    graph.output('g', attentionGradient(x, { model, weights }, at, null))
+    const { g } = await evaluate(runtime, graph, { x: goldenPixels(2, 32) })
+    expect(g!.shape).toEqual([2, 1, 32, 32])
+    const first = new Set(numbers(g).slice(0, 1024)).size
+    // 4×4 cells of 8×8 pixels.
+    if (at === 'patch') expect(first).toBe(16)
+    else expect(first).toBeGreaterThan(1000)
   })
 })
 

@@ -81,8 +81,10 @@ function buildConvNext(config: ConvNextConfig, task: Task): Model {
         for (const block of blocks)
           x = graph.within(scopeOf(block), () => residual(x, branch(p, x, block, config)))
       }
-      const classify = normDense(p, reduceMean(x, [1, 2]), 'convnext.layernorm', config.layer_norm_eps)
-      return { logits: classify('classifier'), attention: [], activations: transpose(x, [0, 3, 1, 2]) }
+      const activations = transpose(x, [0, 3, 1, 2])
+      const pooled = reduceMean(activations, [2, 3])
+      const classify = normDense(p, pooled, 'convnext.layernorm', config.layer_norm_eps)
+      return { logits: classify('classifier'), attention: [], activations }
     },
   }
 }

@@ -45,6 +45,8 @@ export interface AttentionMap {
    * columns), one cell a patch. Tokens that stand for no patch are left out.
    */
   toGrid(perKey: Value): Value
+  /** Side of a cell in pixels, where the last cells reach past the image. Default: the cells fill it evenly. */
+  readonly cellSide?: number
 }
 
 export interface ForwardResult {
@@ -52,7 +54,7 @@ export interface ForwardResult {
   readonly logits: Value
   /** Of every block, from the input on; empty for models without attention. */
   readonly attention: readonly AttentionMap[]
-  /** Of models without attention: the last stage's activations, float32 (N, channels, rows, columns). */
+  /** Of models without attention: the last stage's activations, float32 (N, channels, rows, columns), of which the logits are made. */
   readonly activations?: Value
   /** In training: what the buffers that are not frozen become, by name. */
   readonly buffers?: Readonly<Record<string, Value>>

@@ -115,6 +115,20 @@ describe('the attention gradient of a Swin Transformer', () => {
   })
 })
 
+describe("the attention gradient at 'patch' of an odd image", () => {
+  it('has cells of whole patches, the last of which reach past the image', async () => {
+    const { model, weights } = goldenCheckpoint('swin/odd')
+    const graph = new Graph()
+    const x = graph.input('x', 'float32', [2, 3, 27, 27])
+    graph.output('g', attentionGradient(x, { model, weights }, 'patch', null))
+    const { g } = await evaluate(runtime, graph, { x: goldenPixels(2, 27) })
+    const row = numbers(g).slice(0, 27)
+    expect(new Set(row).size).toBe(4)
+    // Two patches of 4 pixels were merged.
+    for (const [i, value] of row.entries()) expect(value).toBe(row[8 * Math.floor(i / 8)])
+  })
+})
+
 describe('stochastic depth', () => {
   it('drops the branches of one image in the order of the blocks', async () => {
     const model = build(tiny)

@@ -78,6 +78,8 @@ interface Stage {
   readonly width: number
   /** Tokens along a side. */
   readonly grid: number
+  /** Of a token, in pixels. */
+  readonly cellSide: number
   readonly blocks: readonly Block[]
   /** Whether the tokens are merged two by two behind the blocks. */
   readonly merges: boolean
@@ -108,7 +110,7 @@ function buildSwin(config: SwinConfig, task: Task): Model {
         for (const block of stage.blocks) {
           graph.within(block.scope, () => {
             const { output, probabilities } = attend(p, x, block, config)
-            attention.push(windowAttention(probabilities, block.windows))
+            attention.push(windowAttention(probabilities, block.windows, stage.cellSide))
             x = residual(x, dense(p, output, `${block.name}.attention.output.dense`))
             const hidden = normDense(p, x, `${block.name}.layernorm_after`, config.layer_norm_eps)
             const active = activate(hidden(`${block.name}.intermediate.dense`), config.hidden_act)
@@ -146,7 +148,8 @@ function stagesOf(c: SwinConfig): Stage[] {
       heads,
       windows: new Windows(grid, c.window_size, j % 2 === 1),
     }))
-    const stage: Stage = { name, width, grid, blocks, merges: i < c.depths.length - 1 }
+    const cellSide = c.patch_size * 2 ** i
+    const stage: Stage = { name, width, grid, cellSide, blocks, merges: i < c.depths.length - 1 }
     before += depth
     grid = Math.ceil(grid / 2)
     return stage
@@ -241,9 +244,10 @@ function projections(
   return name => dense(p, normalized, name)
 }
 
-function windowAttention(probabilities: Value, windows: Windows): AttentionMap {
+function windowAttention(probabilities: Value, windows: Windows, cellSide: number): AttentionMap {
   return {
     probabilities,
+    cellSide,
     toGrid(perKey) {
       const cells = windows.join(perKey)
       const side = Math.sqrt(cells.shape[1]!)

@@ -41,7 +41,7 @@ export function attentionGradient(
   const [batch, , height, width] = pixels.shape as [number, number, number, number]
   const result = model.forward(bakeWeights(graph, model, weights, 'surrogate.'), pixels)
   const { logits } = result
-  const { focus, toGrid } = focusOf(result, model, at)
+  const { focus, toGrid, cellSide } = focusOf(result, model, at)
   const loss = crossEntropy(logits, labels ?? argMax(logits, 1))
   // The loss is a mean over the batch; N times it gives every image the gradient that it has alone.
   const seed = graph.constant('float32', [], [batch])
@@ -50,13 +50,14 @@ export function attentionGradient(
     const carried = gradients([{ value: focus, seed: pull }], [pixels])[0]!
     return reduceSum(abs(carried), [1], { keep: true })
   }
-  return spread(toGrid(abs(mul(focus, pull))), height, width)
+  return spread(toGrid(abs(mul(focus, pull))), height, width, cellSide)
 }
 
 /** What the gradient is taken at, and how a weight of each of its elements becomes one of each patch (N, 1, h, w). */
 interface Focus {
   readonly focus: Value
   toGrid(weights: Value): Value
+  readonly cellSide?: number | undefined
 }
 
 function focusOf({ attention, activations }: ForwardResult, model: Model, at: GradientAt): Focus {
@@ -68,6 +69,7 @@ function focusOf({ attention, activations }: ForwardResult, model: Model, at: Gr
   if (map) {
     return {
       focus: map.probabilities,
+      cellSide: map.cellSide,
       toGrid(weights) {
         const rows = at === 'class-token' ? slice(weights, [2], [0], [1]) : weights
         return map.toGrid(reduceMean(rows, [1, 2]))
@@ -81,8 +83,10 @@ function focusOf({ attention, activations }: ForwardResult, model: Model, at: Gr
 }
 
 /** Cells (N, 1, h, w) to pixels (N, 1, H, W): each pixel has the value of the cell that its upper left corner lies in. */
-function spread(grid: Value, height: number, width: number): Value {
+function spread(grid: Value, height: number, width: number, cellSide?: number): Value {
   const nearest = (axis: number, pixels: number) =>
-    Array.from({ length: pixels }, (_, i) => Math.floor((i * grid.shape[axis]!) / pixels))
+    Array.from({ length: pixels }, (_, i) =>
+      Math.floor(cellSide ? i / cellSide : (i * grid.shape[axis]!) / pixels),
+    )
   return gather(gather(grid, nearest(2, height), 2), nearest(3, width), 3)
 }
