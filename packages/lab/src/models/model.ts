@@ -54,7 +54,10 @@ export interface ForwardResult {
   readonly logits: Value
   /** Of every block, from the input on; empty for models without attention. */
   readonly attention: readonly AttentionMap[]
-  /** Of models without attention: the last stage's activations, float32 (N, channels, rows, columns), of which the logits are made. */
+  /**
+   * Of models without attention: the last stage's activations, float32 (N, channels, rows, columns), of which the
+   * logits are made.
+   */
   readonly activations?: Value
   /** In training: what the buffers that are not frozen become, by name. */
   readonly buffers?: Readonly<Record<string, Value>>
