@@ -1,16 +1,18 @@
 import { z } from 'zod'
 import { cct } from './cct.js'
 import type { ModelFamily } from './define-family.js'
+import { deit } from './deit.js'
 import type { Model, Task } from './model.js'
 import { vit } from './vit.js'
 
 /** Every family, by its `model_type`. */
-export const families = { vit, cct } as const
+export const families = { vit, cct, deit } as const
 
 /** A family's `model_type` with its keys beside it; a ViT if it has none. */
 export const modelConfig = z.discriminatedUnion('model_type', [
   strict(vit.config).extend({ model_type: z.literal('vit').default('vit') }),
   strict(cct.config).extend({ model_type: z.literal('cct') }),
+  strict(deit.config).extend({ model_type: z.literal('deit') }),
 ])
 export type ModelConfig = z.infer<typeof modelConfig>
 
