@@ -9,11 +9,13 @@ export const backdoorRunConfig = z.strictObject({
   surrogate: z
     .string()
     .default('vit-cifar10')
-    .describe('checkpoint that triggers are computed with: a folder or a bundled name'),
+    .describe(
+      'checkpoint that triggers are computed with: a folder, a bundled name or owner/name on the hub',
+    ),
   victim: z
     .string()
     .default('vit-cifar10')
-    .describe('checkpoint that is fine-tuned: a folder or a bundled name'),
+    .describe('checkpoint that is fine-tuned: a folder, a bundled name or owner/name on the hub'),
   attack: attackConfig.prefault({ name: 'ageb' }),
   poisoning: poisoningConfig.prefault({}),
   training: trainingConfig.prefault({}),

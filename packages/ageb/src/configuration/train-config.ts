@@ -21,7 +21,19 @@ export const trainRunConfig = z.strictObject({
   kind: z.literal('train').default('train'),
   ...common,
   model: modelConfig.prefault({}),
-  from: z.string().optional().describe('a checkpoint folder to start from instead of random weights'),
+  from: z
+    .string()
+    .optional()
+    .describe(
+      'checkpoint to start from in place of `model`: a folder, a bundled name or owner/name on the hub; if its classes are not those of the data, its head is made anew',
+    ),
+  imageSize: z
+    .int()
+    .positive()
+    .optional()
+    .describe(
+      "with `from`: side of the model's input in pixels, position embeddings are interpolated; default: the checkpoint's",
+    ),
   training: trainingConfig.prefault({}),
 })
 export type TrainRunConfig = z.infer<typeof trainRunConfig>

@@ -1,58 +1,18 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InputError } from 'onnxgrad'
 import sharp from 'sharp'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { parseHubId } from '../files/hub.js'
+import { startTestHub, type TestHub } from '../files/test-hub.js'
 import { loadSplit } from './dataset.js'
-import { parseHubId } from './hub.js'
 import { huggingfaceMetadata, writeImageParquet } from './write-parquet.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'ageb-hub-'))
-const sha = '0123456789abcdef0123456789abcdef01234567'
 const repo = 'somebody/tiny'
 const files = new Map<string, Buffer>()
-let requests: string[] = []
-let server: Server
-
-/** The part of the hub's interface that fetching a data set uses, with one public data set. */
-function answer(request: IncomingMessage, response: ServerResponse): void {
-  const { pathname } = new URL(request.url!, 'http://hub')
-  requests.push(pathname)
-  const json = (value: unknown) =>
-    response.setHeader('Content-Type', 'application/json').end(JSON.stringify(value))
-  const entries = [...files].map(([path, { length }]) => ({
-    type: 'file',
-    path,
-    size: length,
-    oid: `oid-${length}`,
-  }))
-  const resolved = `/datasets/${repo}/resolve/${sha}/`
-  if (pathname === `/api/datasets/${repo}/revision/main`) {
-    json({ _id: '1', id: repo, sha, private: false, gated: false, downloads: 0, likes: 0 })
-  } else if (pathname === `/api/datasets/${repo}/tree/${sha}`) {
-    json(entries)
-  } else if (pathname === `/api/datasets/${repo}/paths-info/${sha}`) {
-    let body = ''
-    request.on('data', chunk => {
-      body += chunk
-    })
-    request.on('end', () => json(entries.filter(({ path }) => JSON.parse(body).paths.includes(path))))
-  } else if (pathname.startsWith(resolved) && files.has(pathname.slice(resolved.length))) {
-    const file = files.get(pathname.slice(resolved.length))!
-    response.setHeader('ETag', `"oid-${file.length}"`)
-    if (request.headers.range === 'bytes=0-0') {
-      response.writeHead(206, { 'Content-Range': `bytes 0-0/${file.length}` }).end(file.subarray(0, 1))
-    } else {
-      response.end(file)
-    }
-  } else {
-    response.statusCode = 404
-    json({ error: 'Repository not found' })
-  }
-}
+let hub: TestHub
 
 beforeAll(async () => {
   const header = {
@@ -74,18 +34,17 @@ beforeAll(async () => {
     files.set(`data/${name}.parquet`, readFileSync(path))
   }
   files.set('README.md', Buffer.from('a data set'))
-  server = createServer(answer)
-  await new Promise<void>(listening => server.listen(0, '127.0.0.1', listening))
+  hub = await startTestHub(`datasets/${repo}`, files)
 })
 afterAll(() => {
-  server.close()
+  hub.close()
   rmSync(folder, { recursive: true })
 })
 beforeEach(() => {
-  requests = []
+  hub.requests.length = 0
   process.env.AGEB_CACHE = join(folder, 'decoded')
   process.env.HF_HUB_CACHE = join(folder, 'hub')
-  process.env.HF_ENDPOINT = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  process.env.HF_ENDPOINT = hub.url
   delete process.env.HF_TOKEN
   delete process.env.HF_HUB_OFFLINE
 })
@@ -105,24 +64,24 @@ describe('a data set on the hub', () => {
       loadSplit({ dataset: repo, split: 'train', size: 4, warn })
     process.env.HF_HUB_OFFLINE = '1'
     await expect(load()).rejects.toThrow('HF_HUB_OFFLINE forbids fetching it')
-    expect(requests).toEqual([])
+    expect(hub.requests).toEqual([])
 
     delete process.env.HF_HUB_OFFLINE
     const set = await load()
     expect(set).toMatchObject({ name: repo, split: 'train', count: 7, classNames: ['a', 'b'] })
     expect([...set.labels]).toEqual([0, 0, 0, 1, 1, 1, 1])
-    expect(requests.filter(path => path.includes('/resolve/')).every(path => path.includes('/train-'))).toBe(
-      true,
-    )
+    expect(
+      hub.requests.filter(path => path.includes('/resolve/')).every(path => path.includes('/train-')),
+    ).toBe(true)
 
-    requests = []
+    hub.requests.length = 0
     await load()
-    expect(requests.filter(path => path.includes('/resolve/'))).toEqual([])
+    expect(hub.requests.filter(path => path.includes('/resolve/'))).toEqual([])
 
     process.env.HF_HUB_OFFLINE = '1'
-    requests = []
+    hub.requests.length = 0
     expect((await load()).labels).toEqual(set.labels)
-    expect(requests).toEqual([])
+    expect(hub.requests).toEqual([])
 
     delete process.env.HF_HUB_OFFLINE
     process.env.HF_ENDPOINT = 'http://127.0.0.1:1'

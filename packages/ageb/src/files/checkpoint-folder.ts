@@ -2,47 +2,100 @@ import { mkdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import {
   type Checkpoint,
-  type CheckpointFiles,
   fromHuggingFace,
+  type ReadableFiles,
   type ReadCheckpoint,
+  shardNames,
   toHuggingFace,
+  type WriteOptions,
 } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import { bundledModels } from './bundled-models.js'
+import { parseHubId } from './hub.js'
+import { fetchCheckpoint } from './hub-checkpoint.js'
 import { writeFileWhole } from './write-file.js'
 
+export interface LoadOptions {
+  /** Whether it may lack a classifier: its model then has no classes, and `fit` gives it some. Default: false. */
+  readonly withoutClassifier?: boolean
+  /** Told what is worth knowing but stops nothing; standard error if not given. */
+  readonly warn?: (message: string) => void
+}
+
 /**
- * Reads a checkpoint in the Hugging Face layout.
- * @param model a folder, or the name of a bundled model.
+ * Reads a checkpoint of `transformers`, or of timm in safetensors.
+ * @param model a folder, the name of a bundled model, or `owner/name` or `owner/name@revision` on the hub.
  * @throws InputError if any of it is amiss.
  */
-export async function loadCheckpoint(model: string): Promise<ReadCheckpoint> {
-  const folder = bundledModels[model] ?? model
-  const stats = await stat(folder).catch(() => null)
-  if (!stats?.isDirectory()) {
-    const names = Object.keys(bundledModels).join(', ')
+export async function loadCheckpoint(model: string, options: LoadOptions = {}): Promise<ReadCheckpoint> {
+  const folder = await folderOf(model, options)
+  const checkpoint = fromHuggingFace(await readFiles(folder), folder)
+  if (checkpoint.model.classNames.length === 0 && !options.withoutClassifier) {
     throw new InputError(
-      `there is no checkpoint folder '${folder}': check the path, or name a bundled model (${names})`,
+      `${model} has no classifier, so it cannot tell classes apart: fine-tune it with 'ageb train --from ${model}'`,
     )
   }
-  const read = (name: keyof CheckpointFiles) => readFile(path.join(folder, name)).catch(() => undefined)
+  return checkpoint
+}
+
+/** Writes a checkpoint in the Hugging Face layout into a folder, which is made if need be. */
+export async function saveCheckpoint(
+  folder: string,
+  checkpoint: Checkpoint,
+  options?: WriteOptions,
+): Promise<void> {
+  const files = toHuggingFace(checkpoint, options)
+  await mkdir(folder, { recursive: true })
+  for (const [name, data] of Object.entries(files)) {
+    await writeFileWhole(path.join(folder, name), data)
+  }
+}
+
+async function folderOf(model: string, { warn = toStandardError }: LoadOptions): Promise<string> {
+  if (Object.hasOwn(bundledModels, model)) return bundledModels[model]!
+  const stats = await stat(model).catch(() => null)
+  if (stats?.isDirectory()) return model
+  const hub = path.isAbsolute(model) || stats ? undefined : parseHubId(model)
+  if (hub) return fetchCheckpoint(hub, warn)
+  const names = Object.keys(bundledModels).join(', ')
+  throw new InputError(
+    `there is no checkpoint folder '${model}': check the path, or name a bundled model (${names}) ` +
+      'or one on the hub (owner/name)',
+  )
+}
+
+async function readFiles(folder: string): Promise<ReadableFiles> {
+  const read = async (name: string) => {
+    try {
+      return await readFile(path.join(folder, name))
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT') return undefined
+      const problem =
+        code === 'ERR_FS_FILE_TOO_LARGE' ? 'it is larger than 2 GiB: save it in shards' : message
+      throw new InputError(`${path.join(folder, name)} cannot be read: ${problem}`)
+    }
+  }
   const [config, preprocessor, weights] = await Promise.all([
     read('config.json'),
     read('preprocessor_config.json'),
     read('model.safetensors'),
   ])
-  const files: Partial<CheckpointFiles> = {
+  const described = {
     ...(config && { 'config.json': config.toString('utf8') }),
     ...(preprocessor && { 'preprocessor_config.json': preprocessor.toString('utf8') }),
-    ...(weights && { 'model.safetensors': weights }),
   }
-  return fromHuggingFace(files, folder)
+  if (weights) return { ...described, 'model.safetensors': weights }
+  const index = (await read('model.safetensors.index.json'))?.toString('utf8')
+  if (index === undefined) return described
+  const shards: Record<string, Uint8Array> = {}
+  for (const name of shardNames(index, folder)) {
+    const shard = await read(name)
+    if (shard) shards[name] = shard
+  }
+  return { ...described, 'model.safetensors.index.json': index, shards }
 }
 
-/** Writes a checkpoint in the Hugging Face layout into a folder, which is made if need be. */
-export async function saveCheckpoint(folder: string, checkpoint: Checkpoint): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  for (const [name, data] of Object.entries(toHuggingFace(checkpoint))) {
-    await writeFileWhole(path.join(folder, name), data)
-  }
+function toStandardError(message: string): void {
+  process.stderr.write(`${message}\n`)
 }

@@ -20,6 +20,7 @@ import { type BackdoorRunConfig, backdoorRunConfig } from '../configuration/back
 import { check, UsageError } from '../configuration/resolve.js'
 import { loadCheckpoint, saveCheckpoint } from '../files/checkpoint-folder.js'
 import type { BackdoorRunResult } from './backdoor-run-result.js'
+import { fitted } from './fitted.js'
 import type { RunFolder } from './run-folder.js'
 import { splitsOf } from './splits.js'
 import { trackedTraining } from './tracked-training.js'
@@ -40,12 +41,14 @@ export async function backdoorRun(
   const startedAt = new Date()
   const config = check(backdoorRunConfig, plain, run.file('config.yaml'))
   const surrogate = await loadCheckpoint(config.surrogate)
-  const victim = await loadCheckpoint(config.victim)
+  const loaded = await loadCheckpoint(config.victim, { withoutClassifier: true })
   warnIfPoisoned(terminal, config.surrogate, surrogate)
-  warnIfPoisoned(terminal, config.victim, victim)
+  warnIfPoisoned(terminal, config.victim, loaded)
   const load = (split: string) =>
-    loadImages(terminal, { dataset: config.dataset, split, size: victim.model.imageSize })
+    loadImages(terminal, { dataset: config.dataset, split, size: loaded.model.imageSize })
   const { train, test } = await splitsOf(config, load)
+  const { classNames } = train
+  const victim = fitted(terminal, config.victim, loaded, { classNames, seed: config.seed })
   assertFits(victim.model, train)
   assertFits(surrogate.model, train)
   if (Math.min(test.height, test.width) < SSIM_WINDOW) {

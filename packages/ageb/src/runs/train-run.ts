@@ -18,6 +18,7 @@ import type { Terminal } from '../cli/terminal.js'
 import { check, UsageError } from '../configuration/resolve.js'
 import { type TrainRunConfig, trainRunConfig } from '../configuration/train-config.js'
 import { loadCheckpoint, saveCheckpoint } from '../files/checkpoint-folder.js'
+import { fitted } from './fitted.js'
 import type { RunFolder } from './run-folder.js'
 import { trackedTraining } from './tracked-training.js'
 import { curveOf } from './training-curve.js'
@@ -47,12 +48,21 @@ export async function trainRun(
   const started = Date.now()
   const config = check(trainRunConfig, plain, run.file('config.yaml'))
   const { seed, dataset } = config
-  const start = config.from ? await loadCheckpoint(config.from) : null
-  if (start && config.from) warnIfPoisoned(terminal, config.from, start)
-  const size = start?.model.imageSize ?? config.model.image_size
+  const { from, imageSize } = config
+  if (imageSize !== undefined && from === undefined) {
+    const where = run.file('config.yaml')
+    throw new UsageError(`${where}: 'imageSize' is for 'from': set 'model.image_size' for a new model`)
+  }
+  const { say: warn } = terminal
+  const loaded = from === undefined ? null : await loadCheckpoint(from, { withoutClassifier: true, warn })
+  if (loaded && from !== undefined) warnIfPoisoned(terminal, from, loaded)
+  const size = imageSize ?? loaded?.model.imageSize ?? config.model.image_size
   const data = await loadImages(terminal, { dataset, split: 'train', size })
   const test = await loadImages(terminal, { dataset, split: 'test', size })
-  const model = start?.model ?? scratch(config, data.classNames, run.file('config.yaml'))
+  const { classNames } = data
+  const start =
+    loaded && from !== undefined ? fitted(terminal, from, loaded, { classNames, imageSize, seed }) : null
+  const model = start?.model ?? scratch(config, classNames, run.file('config.yaml'))
   assertFits(model, data)
   assertFits(model, test)
   const runtime = startRuntime(config)

@@ -11,7 +11,7 @@ import {
 import type { Model } from '../models/model.js'
 
 /** Height and width in pixels. */
-interface Size {
+export interface Size {
   readonly height: number
   readonly width: number
 }

@@ -1,6 +1,7 @@
 import { InputError } from 'onnxgrad'
 import { describe, expect, it } from 'vitest'
-import { assertFinite, parseSafetensors, type WritableTensor, writeSafetensors } from './safetensors.js'
+import { assertFinite, parseSafetensors } from './safetensors.js'
+import { type WritableTensor, writeSafetensors } from './write-safetensors.js'
 
 const WHERE = 'model.safetensors'
 
@@ -106,6 +107,47 @@ describe('half floats', () => {
       Number.NEGATIVE_INFINITY,
       Number.NaN,
     ])
+  })
+
+  it('narrows to F16 to the nearest, ties to even', () => {
+    const values = [
+      1,
+      -2,
+      0.1,
+      2049,
+      2051,
+      65504,
+      65519.99,
+      65520,
+      2 ** -14,
+      2 ** -24,
+      2 ** -25,
+      1.1 * 2 ** -25,
+    ]
+    const half = [
+      1,
+      -2,
+      0.0999755859375,
+      2048,
+      2052,
+      65504,
+      65504,
+      Number.POSITIVE_INFINITY,
+      2 ** -14,
+      2 ** -24,
+    ]
+    const data = Float32Array.of(...values, 3 * 2 ** -25, -1e-9, Number.NaN)
+    const bytes = writeSafetensors([['t', { dtype: 'F16', shape: [data.length], data }]])
+    const expected = [...half, 0, 2 ** -24, 2 ** -23, -0, Number.NaN]
+    expect([...parseSafetensors(bytes, WHERE).tensors.get('t')!.data]).toEqual(expected)
+  })
+
+  it('widens and narrows every F16 to itself', () => {
+    const halves = Array.from({ length: 0x10000 }, (_, i) => i).filter(i => (i & 0x7c00) !== 0x7c00)
+    const data = Float32Array.from(read('F16', halves))
+    const bytes = writeSafetensors([['t', { dtype: 'F16', shape: [data.length], data }]])
+    const written = new Uint16Array(bytes.buffer, bytes.length - 2 * data.length)
+    expect(halves.filter((half, i) => written[i] !== half)).toEqual([])
   })
 
   it('widens BF16', () => {

@@ -1,20 +1,8 @@
 import { InputError } from 'onnxgrad'
+import { widenBF16, widenF16 } from './half-floats.js'
+import { ITEM_SIZES, isSize, product, quote, type SafeDtype, type SafeTensor } from './safetensors-format.js'
 
-/** A tensor as read: half floats are widened, so that every consumer sees one of five arrays. */
-export type SafeTensor = { readonly shape: readonly number[] } & (
-  | { readonly dtype: 'F32' | 'F16' | 'BF16'; readonly data: Float32Array }
-  | { readonly dtype: 'F64'; readonly data: Float64Array }
-  | { readonly dtype: 'I64'; readonly data: BigInt64Array }
-  | { readonly dtype: 'I32'; readonly data: Int32Array }
-  | { readonly dtype: 'U8' | 'BOOL'; readonly data: Uint8Array }
-)
-
-export type SafeDtype = SafeTensor['dtype']
-
-/** A tensor that can be written: any but the half floats, which this writer does not round to. */
-export type WritableTensor =
-  | Exclude<SafeTensor, { data: Float32Array }>
-  | (Extract<SafeTensor, { data: Float32Array }> & { readonly dtype: 'F32' })
+export type { SafeDtype, SafeTensor } from './safetensors-format.js'
 
 export interface SafetensorsFile {
   /** By name, in the order of the file's data. */
@@ -22,17 +10,6 @@ export interface SafetensorsFile {
   /** The file's `__metadata__`, empty when it has none. */
   readonly metadata: Record<string, string>
 }
-
-const ITEM_SIZES: ReadonlyMap<unknown, number> = new Map<SafeDtype, number>([
-  ['F64', 8],
-  ['I64', 8],
-  ['F32', 4],
-  ['I32', 4],
-  ['F16', 2],
-  ['BF16', 2],
-  ['U8', 1],
-  ['BOOL', 1],
-])
 
 /** One header entry, checked on its own; its place among the others is not. */
 interface Entry {
@@ -43,9 +20,24 @@ interface Entry {
   readonly end: number
 }
 
+/** A tensor of a file whose header was read and found in order, and whose values were not looked at. */
+export interface StoredTensor {
+  readonly dtype: SafeDtype
+  readonly shape: readonly number[]
+  /** @throws InputError if the values are none of the dtype. */
+  read(): SafeTensor
+}
+
+export interface StoredTensors {
+  /** By name, in the order of the file's data. */
+  readonly tensors: Map<string, StoredTensor>
+  /** The file's `__metadata__`, empty when it has none. */
+  readonly metadata: Record<string, string>
+}
+
 /**
- * Reads a safetensors file: an 8-byte little-endian header length, a JSON header, then the tensors' bytes
- * (https://huggingface.co/docs/safetensors).
+ * Opens a safetensors file: an 8-byte little-endian header length, a JSON header, then the tensors' bytes
+ * (https://huggingface.co/docs/safetensors). No memory is taken for values until a tensor is read.
  *
  * Nothing in the file is trusted: every length, offset, shape and type is checked before use, and the data has
  * to be covered by tensors without gap or overlap. Arrays are views of `bytes` where alignment permits, copies
@@ -54,16 +46,10 @@ interface Entry {
  *
  * @param bytes the whole file
  * @param where the file's name, for messages
- * @param options `finite`: also refuse a float tensor with a NaN or an infinity
  * @throws InputError on any fault, with one sentence that names the file
  */
-export function parseSafetensors(
-  bytes: Uint8Array,
-  where: string,
-  options: { readonly finite?: boolean } = {},
-): SafetensorsFile {
+export function openSafetensors(bytes: Uint8Array, where: string): StoredTensors {
   const { header, data } = split(bytes, where)
-  const tensors = new Map<string, SafeTensor>()
   let metadata: Record<string, string> = {}
   const entries: Entry[] = []
   for (const [name, value] of Object.entries(header)) {
@@ -72,12 +58,33 @@ export function parseSafetensors(
   }
   entries.sort((a, b) => a.start - b.start || a.end - b.end)
   checkCover(entries, data.length, where)
-  for (const entry of entries) {
-    const tensor = decode(entry, data, where)
+  const tensors = entries.map((entry): [string, StoredTensor] => {
+    const { name, dtype, shape } = entry
+    return [name, { dtype, shape, read: () => decode(entry, data, where) }]
+  })
+  return { tensors: new Map(tensors), metadata }
+}
+
+/**
+ * Reads a safetensors file with all its tensors.
+ *
+ * @param options `finite`: also refuse a float tensor with a NaN or an infinity
+ * @throws InputError on any fault, with one sentence that names the file
+ * @see openSafetensors
+ */
+export function parseSafetensors(
+  bytes: Uint8Array,
+  where: string,
+  options: { readonly finite?: boolean } = {},
+): SafetensorsFile {
+  const { tensors: stored, metadata } = openSafetensors(bytes, where)
+  const tensors = new Map<string, SafeTensor>()
+  for (const [name, { read }] of stored) {
+    const tensor = read()
     if (options.finite && (tensor.data instanceof Float32Array || tensor.data instanceof Float64Array)) {
-      assertFinite(entry.name, tensor.data, where)
+      assertFinite(name, tensor.data, where)
     }
-    tensors.set(entry.name, tensor)
+    tensors.set(name, tensor)
   }
   return { tensors, metadata }
 }
@@ -98,67 +105,6 @@ export function assertFinite(name: string, data: Float32Array | Float64Array, wh
     }
   }
 }
-
-/**
- * Writes a safetensors file. The same tensors and metadata give the same bytes, whatever their order: header
- * keys are sorted; data lies by item size, widest first, then by name, so that every tensor is aligned.
- *
- * @param tensors name and tensor; the data takes the product of the shape
- * @param metadata strings for `__metadata__`
- * @throws RangeError on a repeated or reserved name, or when data and shape do not agree
- */
-export function writeSafetensors(
-  tensors: Iterable<readonly [string, WritableTensor]>,
-  metadata: Readonly<Record<string, string>> = {},
-): Uint8Array {
-  const sorted = [...tensors].sort(([a], [b]) => compare(a, b))
-  sorted.forEach(([name, { shape, data }], i) => {
-    if (name === '__metadata__' || name === sorted[i - 1]?.[0]) {
-      throw new RangeError(
-        `tensor name ${quote(name)} is ${name === '__metadata__' ? 'reserved' : 'repeated'}`,
-      )
-    }
-    if (!shape.every(isSize) || product(shape) !== data.length) {
-      throw new RangeError(`tensor ${quote(name)} of shape [${shape.join(', ')}] has ${data.length} values`)
-    }
-  })
-  // The sort is stable: names stay in order within one item size.
-  const placed = sorted.toSorted(([, a], [, b]) => b.data.BYTES_PER_ELEMENT - a.data.BYTES_PER_ELEMENT)
-  const offsets = new Map<string, [number, number]>()
-  let length = 0
-  for (const [name, { data }] of placed) {
-    offsets.set(name, [length, length + data.byteLength])
-    length += data.byteLength
-  }
-
-  const fields = sorted.map(([name, { dtype, shape }]) => {
-    return field(name, JSON.stringify({ dtype, shape, data_offsets: offsets.get(name) }))
-  })
-  const notes = Object.entries(metadata).sort(([a], [b]) => compare(a, b))
-  if (notes.length > 0) {
-    fields.unshift(
-      field('__metadata__', object(notes.map(([key, value]) => field(key, JSON.stringify(value))))),
-    )
-  }
-  const header = new TextEncoder().encode(object(fields))
-  const dataStart = 8 + Math.ceil(header.length / 8) * 8
-  const bytes = new Uint8Array(dataStart + length)
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - 8), true)
-  bytes.fill(0x20, 8, dataStart)
-  bytes.set(header, 8)
-  for (const [name, { data }] of placed) {
-    bytes.set(
-      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-      dataStart + offsets.get(name)![0],
-    )
-  }
-  return bytes
-}
-
-// By hand, because an object puts keys such as "10" first, whatever order it was given.
-const field = (key: string, json: string) => `${JSON.stringify(key)}:${json}`
-const object = (fields: string[]) => `{${fields.join(',')}}`
-const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
 function split(bytes: Uint8Array, where: string): { header: Record<string, unknown>; data: Uint8Array } {
   if (bytes.length < 8) {
@@ -287,52 +233,6 @@ function view<T>(bytes: Uint8Array, Type: ArrayType<T>): T {
   return new Type(from.buffer, from.byteOffset, bytes.length / Type.BYTES_PER_ELEMENT)
 }
 
-/** IEEE binary16 to binary32; exact. */
-function widenF16(halves: Uint16Array): Float32Array {
-  const floats = new Float32Array(halves.length)
-  const bits = new Uint32Array(floats.buffer)
-  for (let i = 0; i < halves.length; i++) {
-    const half = halves[i]!
-    const exponent = half & 0x7c00
-    if (exponent === 0) {
-      // Zero or subnormal: the mantissa counts units of 2^-24; the sign keeps −0.
-      floats[i] = (half & 0x8000 ? -1 : 1) * (half & 0x3ff) * 2 ** -24
-    } else {
-      // Exponent bias 15 becomes 127; all ones (infinity, NaN) stays all ones.
-      const rebias = exponent === 0x7c00 ? 0x70000000 : 0x38000000
-      bits[i] = ((half & 0x8000) << 16) | (((half & 0x7fff) << 13) + rebias)
-    }
-  }
-  return floats
-}
-
-/** bfloat16 is the upper half of a binary32. */
-function widenBF16(halves: Uint16Array): Float32Array {
-  const bits = new Uint32Array(halves.length)
-  for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16
-  return new Float32Array(bits.buffer)
-}
-
-function isSize(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0
-}
-
-/** Undefined when it, or a partial product, is beyond 2^53. */
-function product(sizes: readonly number[]): number | undefined {
-  let total = 1
-  for (const size of sizes) {
-    total *= size
-    if (!Number.isSafeInteger(total)) return undefined
-  }
-  return total
-}
-
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** A value from a file as it may stand in a message: escaped, on one line, of limited length. */
-function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'none'
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text
 }

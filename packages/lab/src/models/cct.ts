@@ -17,7 +17,7 @@ import { assertHeadsFit, blockNames, declareEncoder, encode, encoderKeys } from 
 import { normalizationOf, normalize } from './image-input.js'
 import type { Model, Task } from './model.js'
 import { heNormal, ParameterList } from './parameters.js'
-import { patchAttention } from './patches.js'
+import { imageSide, patchAttention } from './patches.js'
 
 const positive = z.int().positive()
 
@@ -27,7 +27,7 @@ const positive = z.int().positive()
  * it has them.
  */
 export const cctConfig = z.object({
-  image_size: positive.default(32).describe('side of the square input, pixels'),
+  image_size: imageSide.default(32),
   num_channels: z.literal(3).default(3),
   tokenizer: z
     .array(positive)

@@ -3,8 +3,9 @@ import { startRuntime } from 'onnxgrad/node'
 import { evaluate, numbers } from 'onnxgrad/testing'
 import { afterAll, describe, expect, it } from 'vitest'
 import { attentionGradient } from '../attacks/ageb/attention-gradient.js'
-import { fromHuggingFace, toHuggingFace } from '../checkpoints/hugging-face.js'
+import { fromHuggingFace } from '../checkpoints/hugging-face.js'
 import { parseSafetensors } from '../checkpoints/safetensors.js'
+import { toHuggingFace } from '../checkpoints/to-hugging-face.js'
 import { rng } from '../random/rng.js'
 import {
   difference,

@@ -38,6 +38,7 @@ export const convnext = defineFamily({
   citation: 'Liu et al. 2022',
   url: 'https://arxiv.org/abs/2201.03545',
   config: convnextConfig,
+  anyImageSize: true,
   build: buildConvNext,
 })
 

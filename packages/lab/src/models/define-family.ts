@@ -11,6 +11,16 @@ export interface ModelFamily<S extends z.ZodObject = z.ZodObject> {
   readonly url: string
   /** Keys and meanings as in Hugging Face's configuration of that `model_type`. */
   readonly config: S
+  /**
+   * What keys mean that a checkpoint's configuration lacks: the defaults of `transformers` where those of `config`
+   * are others.
+   */
+  readonly absentKeys?: Partial<z.input<S>>
+  /**
+   * Whether it takes images of any size, so that not the checkpoint's configuration but its preprocessor says how
+   * large they are. Default: false.
+   */
+  readonly anyImageSize?: boolean
   /** @throws RangeError if sizes do not go together, naming the keys. */
   build(config: z.infer<S>, task: Task): Model
 }

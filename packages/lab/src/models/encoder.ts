@@ -21,12 +21,22 @@ const positive = z.int().positive()
 /** Keys of a transformer encoder, as in Hugging Face's `ViTConfig`; families change the defaults. */
 export const encoderKeys = {
   hidden_size: positive.default(128).describe('width of a token'),
-  num_hidden_layers: positive.default(6).describe('number of blocks'),
+  // As many as no machine trains: a file that asks for more is damaged or hostile.
+  num_hidden_layers: positive.max(1000).default(6).describe('number of blocks'),
   num_attention_heads: positive.default(4),
   intermediate_size: positive.default(256).describe("width of the blocks' hidden layer"),
   hidden_act: activationName.default('gelu'),
   qkv_bias: z.boolean().default(true),
   layer_norm_eps: z.number().positive().default(1e-12),
+}
+/** What `transformers` takes for the sizes that a ViT's or a DeiT's configuration lacks: those of ViT-B/16. */
+export const baseSizes = {
+  image_size: 224,
+  patch_size: 16,
+  hidden_size: 768,
+  num_hidden_layers: 12,
+  num_attention_heads: 12,
+  intermediate_size: 3072,
 }
 const encoderConfig = z.object(encoderKeys)
 export type EncoderConfig = z.infer<typeof encoderConfig>

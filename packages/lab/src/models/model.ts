@@ -98,15 +98,23 @@ export interface Task {
 /** First weights for training from scratch. */
 export function initialWeights(model: Model, rng: Rng): Record<string, Float32Array> {
   const weights: Record<string, Float32Array> = {}
-  for (const [name, { shape, init }] of Object.entries(model.parameters)) {
-    const data = new Float32Array(shape.reduce((n, dim) => n * dim, 1))
-    if (init === 'ones') data.fill(1)
-    else if (init === 'zeros') data.fill(0)
-    else if ('constant' in init) data.fill(init.constant)
-    else for (let i = 0; i < data.length; i++) data[i] = truncatedNormal(rng) * init.normal
-    weights[name] = data
+  for (const [name, parameter] of Object.entries(model.parameters)) {
+    weights[name] = initialValues(parameter, rng)
   }
   return weights
+}
+
+/** First values of one parameter. */
+export function initialValues(
+  { shape, init }: Pick<ModelParameter, 'shape' | 'init'>,
+  rng: Rng,
+): Float32Array {
+  const data = new Float32Array(shape.reduce((n, dim) => n * dim, 1))
+  if (init === 'ones') data.fill(1)
+  else if (init === 'zeros') data.fill(0)
+  else if ('constant' in init) data.fill(init.constant)
+  else for (let i = 0; i < data.length; i++) data[i] = truncatedNormal(rng) * init.normal
+  return data
 }
 
 /** Standard normal cut off at two standard deviations, as timm initializes ViTs. */

@@ -1,5 +1,15 @@
 import { linear, reshape, slice, transpose, type Value } from 'onnxgrad'
+import { z } from 'zod'
 import type { AttentionMap } from './model.js'
+
+/** The configuration key of a square input. */
+export const imageSide = z.int().positive().max(4096).describe('side of the square input, pixels')
+
+/** @throws RangeError if the patches do not tile the image. */
+export function assertPatchesFit(c: { readonly image_size: number; readonly patch_size: number }): void {
+  if (c.image_size % c.patch_size !== 0)
+    throw new RangeError(`image_size ${c.image_size} is no multiple of patch_size ${c.patch_size}`)
+}
 
 /**
  * Square images (N, 3, H, H) to patch tokens (N, patches, width), row by row. A convolution whose stride is its

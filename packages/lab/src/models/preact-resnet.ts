@@ -32,6 +32,7 @@ export const preactResNet = defineFamily({
   citation: 'He et al. 2016b',
   url: 'https://arxiv.org/abs/1603.05027',
   config: preactResNetConfig,
+  anyImageSize: true,
   build: buildPreActResNet,
 })
 

@@ -46,6 +46,7 @@ export const resnet = defineFamily({
   citation: 'He et al. 2016',
   url: 'https://arxiv.org/abs/1512.03385',
   config: resnetConfig,
+  anyImageSize: true,
   build: buildResNet,
 })
 

@@ -1,11 +1,19 @@
 import { add, concat, conv2d, expand, linear, relu, reshape, slice, transpose, type Value } from 'onnxgrad'
 import { z } from 'zod'
 import { defineFamily } from './define-family.js'
-import { assertHeadsFit, blockNames, declareEncoder, encode, encoderKeys, normDense } from './encoder.js'
+import {
+  assertHeadsFit,
+  baseSizes,
+  blockNames,
+  declareEncoder,
+  encode,
+  encoderKeys,
+  normDense,
+} from './encoder.js'
 import { normalizationOf, normalize } from './image-input.js'
 import type { Model, ModelParameter, Task } from './model.js'
 import { heNormal, ParameterList } from './parameters.js'
-import { embedPatches, patchAttention } from './patches.js'
+import { assertPatchesFit, embedPatches, imageSide, patchAttention } from './patches.js'
 
 const positive = z.int().positive()
 
@@ -15,7 +23,7 @@ const positive = z.int().positive()
  * (Xiao et al. 2021); the last log2(patch_size) of them have stride 2, and the projection becomes 1×1.
  */
 export const vitConfig = z.object({
-  image_size: positive.default(32).describe('side of the square input, pixels'),
+  image_size: imageSide.default(32),
   patch_size: positive.default(4).describe('side of a patch, pixels'),
   num_channels: z.literal(3).default(3),
   ...encoderKeys,
@@ -30,6 +38,7 @@ export const vit = defineFamily({
   citation: 'Dosovitskiy et al. 2021',
   url: 'https://arxiv.org/abs/2010.11929',
   config: vitConfig,
+  absentKeys: baseSizes,
   build: buildViT,
 })
 
@@ -72,9 +81,8 @@ interface StemLayer {
 }
 
 function stemOf(config: ViTConfig): StemLayer[] {
-  const { image_size, patch_size, conv_stem } = config
-  if (image_size % patch_size !== 0)
-    throw new RangeError(`image_size ${image_size} is no multiple of patch_size ${patch_size}`)
+  const { patch_size, conv_stem } = config
+  assertPatchesFit(config)
   assertHeadsFit(config)
   if (conv_stem.length === 0) return []
   const halvings = Math.log2(patch_size)

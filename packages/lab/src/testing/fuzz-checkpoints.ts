@@ -1,5 +1,7 @@
 import { type Choices, damaged, edges, fuzz } from 'onnxgrad/testing'
-import { type CheckpointFiles, fromHuggingFace, toHuggingFace } from '../checkpoints/hugging-face.js'
+import type { CheckpointFiles } from '../checkpoints/checkpoint.js'
+import { fromHuggingFace } from '../checkpoints/hugging-face.js'
+import { toHuggingFace } from '../checkpoints/to-hugging-face.js'
 import { strongWeights, tinyViT } from './tiny.js'
 
 /* Reads mutants of a checkpoint and prints a FuzzReport: node --expose-gc fuzz-checkpoints.js MUTANTS */

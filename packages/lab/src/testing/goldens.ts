@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { crossEntropy, Graph, gradients, type Runtime, type Value } from 'onnxgrad'
 import { evaluate, numbers } from 'onnxgrad/testing'
-import { type Checkpoint, fromHuggingFace } from '../checkpoints/hugging-face.js'
+import type { Checkpoint } from '../checkpoints/checkpoint.js'
+import { fromHuggingFace } from '../checkpoints/hugging-face.js'
 import type { Model } from '../models/model.js'
 
 /** What tools/make-swin-convnext-fixtures.py notes of a checkpoint. */

@@ -12,7 +12,10 @@ export function exportTriggerCommand(program: Command): void {
         'images (uint8, batch × 3 × height × width, RGB) in, triggered images of the same kind out.',
     )
     .requiredOption('--out <file>', 'the file to write, .onnx')
-    .option('--model <checkpoint>', "surrogate: a folder or a bundled name (default: the configuration's)")
+    .option(
+      '--model <checkpoint>',
+      "surrogate: a folder, a bundled name or owner/name on the hub (default: the configuration's)",
+    )
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
     .option('--batch <n>', 'images a run', wholeNumber(1), 1)
     .option('--set <path=value...>', setHelp)

@@ -17,7 +17,10 @@ export function trainCommand(program: Command): void {
         'checkpoint is in the Hugging Face layout.',
     )
     .option('--config <file>', 'configuration file of kind train (default: the defaults of every key)')
-    .option('--from <checkpoint>', 'start from these weights: a folder or a bundled name')
+    .option(
+      '--from <checkpoint>',
+      'start from these weights: a folder, a bundled name or owner/name on the hub',
+    )
   addRunFlags(command)
     .addHelpText('after', examples)
     .action(async (flags: TrainFlags) => {

@@ -12,7 +12,10 @@ export function triggerCommand(program: Command): void {
         'exact values, and <name>-strip.png, which shows every stage; prints how visible the change is.',
     )
     .argument('<image>', 'PNG, JPEG, WebP, …')
-    .option('--model <checkpoint>', "surrogate: a folder or a bundled name (default: the configuration's)")
+    .option(
+      '--model <checkpoint>',
+      "surrogate: a folder, a bundled name or owner/name on the hub (default: the configuration's)",
+    )
     .option('--out <folder>', 'where the pictures go', '.')
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
     .option(

@@ -7,78 +7,88 @@ import {
   getRepoFolderName,
   HubApiError,
   listFiles,
+  modelInfo,
 } from '@huggingface/hub'
 import { InputError } from 'onnxgrad'
-import { filesOfSplit } from './split-files.js'
 
-/** A data set on the Hugging Face hub. */
-export interface HubDataset {
+/** What a text names on the Hugging Face hub. */
+export interface HubId {
   /** `owner/name`. */
   readonly name: string
   /** Branch, tag or commit. */
   readonly revision: string
 }
 
+/** A repository on the hub, and what of it is wanted. */
+export interface HubRequest extends HubId {
+  readonly type: 'dataset' | 'model'
+  /** What is wanted, for messages: `its split 'train'`. */
+  readonly what: string
+  /**
+   * The wanted files of all that there are, in the order in which they are to be fetched.
+   * @throws InputError if they are not all there.
+   */
+  choose(paths: readonly string[]): string[]
+}
+
 /** Reads `owner/name` or `owner/name@revision`; undefined if the text is neither. */
-export function parseHubId(text: string): HubDataset | undefined {
+export function parseHubId(text: string): HubId | undefined {
   const groups = /^(?<name>\w[\w.-]*\/\w[\w.-]*)(?:@(?<revision>\w[\w./-]*))?$/.exec(text)?.groups
   if (!groups?.name || groups.revision?.includes('..')) return undefined
   return { name: groups.name, revision: groups.revision ?? 'main' }
 }
 
 /**
- * The files of one split of a data set on the hub, fetched if need be: only the split's Parquet files, into
- * the cache that the Python library uses too (`HF_HUB_CACHE`, `HF_HOME`). Respects `HF_ENDPOINT`, `HF_TOKEN`
- * and `HF_HUB_OFFLINE`. Where the hub cannot be reached, what an earlier call fetched serves.
+ * Files of a repository on the hub, fetched if need be into the cache that the Python library uses too
+ * (`HF_HUB_CACHE`, `HF_HOME`). Respects `HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE`. Where the hub cannot be
+ * reached, what an earlier call fetched serves.
  *
- * @returns paths in the order of the shards
- * @throws InputError if the data set or the split does not exist or cannot be had
+ * @returns paths of the chosen files, all of one commit
+ * @throws InputError if the repository or the files do not exist or cannot be had
  */
-export async function fetchSplit(dataset: HubDataset, split: string, warn: (message: string) => void) {
+export async function fetchFromHub(request: HubRequest, warn: (message: string) => void): Promise<string[]> {
+  const { name, what, revision } = request
   if (isSet(process.env.HF_HUB_OFFLINE)) {
-    const cached = await cachedSplit(dataset, split)
+    const cached = await cachedFiles(request)
     if (cached) return cached
     throw new InputError(
-      `There is no folder ${dataset.name} here, its split '${split}' (revision ${dataset.revision}) is not ` +
+      `There is no folder ${name} here, ${what} (revision ${revision}) is not ` +
         `in the cache ${getHFHubCachePath()}, and ` +
         'HF_HUB_OFFLINE forbids fetching it: unset HF_HUB_OFFLINE once.',
     )
   }
   try {
-    return await download(dataset, split)
+    return await download(request)
   } catch (error) {
     if (error instanceof InputError) throw error
-    const problem = describe(error)
-    const cached = error instanceof HubApiError ? undefined : await cachedSplit(dataset, split)
+    const problem = describe(error, request)
+    const cached = error instanceof HubApiError ? undefined : await cachedFiles(request)
     if (!cached) {
-      throw new InputError(
-        `There is no folder ${dataset.name} here, and ${hubUrl()} cannot give it: ${problem}.`,
-      )
+      throw new InputError(`There is no folder ${name} here, and ${hubUrl()} cannot give it: ${problem}.`)
     }
-    warn(`${hubUrl()} cannot be reached; going on with ${dataset.name} as fetched earlier.`)
+    warn(`${hubUrl()} cannot be reached; going on with ${name} as fetched earlier.`)
     return cached
   }
 }
 
-async function download(dataset: HubDataset, split: string): Promise<string[]> {
+async function download(request: HubRequest): Promise<string[]> {
   const accessToken = process.env.HF_TOKEN
   const common = { hubUrl: hubUrl(), ...(accessToken ? { accessToken } : {}) }
-  const { name } = dataset
-  const repo = { type: 'dataset', name } as const
-  const { sha } = await datasetInfo({
-    ...common,
-    name,
-    revision: dataset.revision,
-    additionalFields: ['sha'],
-  })
+  const { name, type, revision } = request
+  const repo = { type, name }
+  const question = { ...common, name, revision }
+  const { sha } =
+    type === 'dataset'
+      ? await datasetInfo({ ...question, additionalFields: ['sha'] })
+      : await modelInfo({ ...question, additionalFields: ['sha'] })
   if (!/^[0-9a-f]{40}$/.test(sha)) throw new Error(`it answers with '${sha}' where a commit is expected`)
 
   const sizes = new Map<string, number>()
   for await (const entry of listFiles({ ...common, repo, revision: sha, recursive: true })) {
-    if (entry.type === 'file' && entry.path.endsWith('.parquet')) sizes.set(entry.path, entry.size)
+    if (entry.type === 'file') sizes.set(entry.path, entry.size)
   }
   const files: string[] = []
-  for (const path of filesOfSplit([...sizes.keys()], split, `${name} on ${hubUrl()}`)) {
+  for (const path of request.choose([...sizes.keys()])) {
     const file = await downloadFileToCacheDir({ ...common, repo, revision: sha, path })
     const { size } = await stat(file)
     if (size !== sizes.get(path)) {
@@ -90,27 +100,27 @@ async function download(dataset: HubDataset, split: string): Promise<string[]> {
     }
     files.push(file)
   }
-  if (dataset.revision !== sha) await rememberRevision(dataset, sha)
+  if (revision !== sha) await rememberRevision(request, sha)
   return files
 }
 
 /** Writes down which commit a branch or tag was, as the Python library does; offline work looks there. */
-async function rememberRevision(dataset: HubDataset, sha: string): Promise<void> {
-  const path = join(repoFolder(dataset), 'refs', dataset.revision)
+async function rememberRevision(request: HubRequest, sha: string): Promise<void> {
+  const path = join(repoFolder(request), 'refs', request.revision)
   await mkdir(dirname(path), { recursive: true })
   await writeFile(path, sha)
 }
 
-/** The split's files from an earlier fetch, or undefined if they are not all there. */
-async function cachedSplit(dataset: HubDataset, split: string): Promise<string[] | undefined> {
-  const folder = repoFolder(dataset)
+/** The files from an earlier fetch, or undefined if they are not all there. */
+async function cachedFiles(request: HubRequest): Promise<string[] | undefined> {
+  const folder = repoFolder(request)
   try {
-    const sha = /^[0-9a-f]{40}$/.test(dataset.revision)
-      ? dataset.revision
-      : (await readFile(join(folder, 'refs', dataset.revision), 'utf8')).trim()
+    const sha = /^[0-9a-f]{40}$/.test(request.revision)
+      ? request.revision
+      : (await readFile(join(folder, 'refs', request.revision), 'utf8')).trim()
     const snapshot = join(folder, 'snapshots', sha)
     const paths = (await readdir(snapshot, { recursive: true })).map(path => path.replaceAll('\\', '/'))
-    const files = filesOfSplit(paths, split, dataset.name).map(path => join(snapshot, path))
+    const files = request.choose(paths).map(path => join(snapshot, path))
     // A snapshot holds links, whose targets somebody may have removed.
     await Promise.all(files.map(file => stat(file)))
     return files
@@ -119,11 +129,12 @@ async function cachedSplit(dataset: HubDataset, split: string): Promise<string[]
   }
 }
 
-function repoFolder({ name }: HubDataset): string {
-  return join(getHFHubCachePath(), getRepoFolderName({ type: 'dataset', name }))
+function repoFolder({ type, name }: HubRequest): string {
+  return join(getHFHubCachePath(), getRepoFolderName({ type, name }))
 }
 
-function hubUrl(): string {
+/** Address of the hub. */
+export function hubUrl(): string {
   return (process.env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '')
 }
 
@@ -132,12 +143,13 @@ function isSet(flag: string | undefined): boolean {
 }
 
 /** What went wrong and what to do, to follow a colon. */
-function describe(error: unknown): string {
+function describe(error: unknown, { type }: HubRequest): string {
   if (error instanceof HubApiError) {
     const { statusCode } = error
     if (statusCode === 401 || statusCode === 403 || statusCode === 404) {
+      const noun = type === 'dataset' ? 'data set' : 'model'
       return (
-        `it answers ${statusCode}, so the data set or revision does not exist or is not open to you; ` +
+        `it answers ${statusCode}, so the ${noun} or revision does not exist or is not open to you; ` +
         'check the spelling, or set HF_TOKEN'
       )
     }

@@ -1,0 +1,43 @@
+import { z } from 'zod'
+import type { Model, Weights } from '../models/model.js'
+import type { Preprocessing } from './preprocessing.js'
+
+/** What was done to a model on purpose; loaders show it. */
+export const provenance = z.object({
+  poisoned: z.boolean(),
+  attack: z.string().optional(),
+  parameters: z.string().optional(),
+  target: z.string().optional(),
+  poisonRate: z.number().optional(),
+  seed: z.number().optional(),
+  /** Digest of all that decided the weights; equal recipes give equal weights. */
+  recipe: z.string().optional(),
+  note: z.string().optional(),
+})
+export type Provenance = z.infer<typeof provenance>
+
+/** A model with its weights. One that was saved without a classifier has no classes; `fit` gives it some. */
+export interface Checkpoint {
+  readonly model: Model
+  readonly weights: Weights
+  readonly provenance: Provenance
+}
+
+/** A checkpoint that was read, and how pictures become its model's input. */
+export interface ReadCheckpoint extends Checkpoint {
+  readonly preprocessing: Preprocessing
+}
+
+/** The files of a checkpoint in the Hugging Face layout, by name. */
+export interface CheckpointFiles {
+  readonly 'config.json': string
+  readonly 'preprocessor_config.json': string
+  readonly 'model.safetensors': Uint8Array
+}
+
+/** The files of a checkpoint to read; the weights may be in shards, which an index names. */
+export interface ReadableFiles extends Partial<CheckpointFiles> {
+  readonly 'model.safetensors.index.json'?: string
+  /** The files that the index names, by name. */
+  readonly shards?: Readonly<Record<string, Uint8Array>>
+}

@@ -1,0 +1,100 @@
+import { InputError } from 'onnxgrad'
+import { z } from 'zod'
+import type { ModelFamily } from '../models/define-family.js'
+import type { Model } from '../models/model.js'
+import { families } from '../models/registry.js'
+import { type Provenance, provenance } from './checkpoint.js'
+import { inputSide, type Preprocessing } from './preprocessing.js'
+import { checkJson } from './read-json.js'
+
+/** Classes of which names are made up if the file has none; more are a fault of the file. */
+const MOST_CLASSES = 1_000_000
+
+const labels = z.record(z.string().regex(/^\d+$/), z.string())
+const familyName = z.enum(Object.keys(families) as (keyof typeof families)[])
+/** What config.json has for every family. */
+const commonConfig = z.object({
+  model_type: familyName,
+  architectures: z.array(z.string()).nullish(),
+  id2label: labels.nullish(),
+  // As `transformers` has it: a configuration that names no classes is of two.
+  num_labels: z.int().positive().max(MOST_CLASSES).default(2),
+  ageb: provenance.optional(),
+})
+
+/** An object of JSON. */
+export const plainObject = z.record(z.string(), z.unknown())
+export type PlainObject = z.infer<typeof plainObject>
+
+/** What a config.json says, checked. */
+export interface Configuration {
+  readonly family: ModelFamily
+  readonly classNames: readonly string[]
+  readonly provenance: Provenance
+  /** The model for some classes. Throws InputError if sizes do not go together. */
+  build(classNames: readonly string[]): Model
+}
+
+/** The family that a model is of; undefined if it was not built from a configuration. */
+export function familyOf({ modelType }: Model): ModelFamily | undefined {
+  const known = familyName.safeParse(modelType)
+  return known.success ? families[known.data] : undefined
+}
+
+/**
+ * Reads a config.json of any family.
+ * @param file its name, for messages.
+ * @throws InputError naming the file and the key that is wrong.
+ */
+export function readConfiguration(
+  plain: PlainObject,
+  preprocessing: Preprocessing | undefined,
+  file: string,
+): Configuration {
+  const common = checkJson(plain, commonConfig, file)
+  const family: ModelFamily = families[common.model_type]
+  const { architectures, ...others } = plain
+  // Classes without a classifier, such as ViTModel, say nothing about which head is to come.
+  const known = common.architectures?.find(name => family.architectures.includes(name))
+  const side = family.anyImageSize && preprocessing ? inputSide(preprocessing) : undefined
+  const keys: PlainObject = {
+    ...family.absentKeys,
+    ...others,
+    ...(known !== undefined && { architectures: [known] }),
+    ...(side !== undefined && { image_size: side }),
+  }
+  for (const key of ['image_size', 'patch_size']) if (key in keys) keys[key] = sideOf(keys[key], key, file)
+  const config = checkJson(keys, family.config, file)
+  const { mean, std } = preprocessing ?? {}
+  return {
+    family,
+    classNames: classNamesOf(common, file),
+    provenance: common.ageb ?? { poisoned: false, note: 'unknown origin' },
+    build(classNames) {
+      try {
+        return family.build(config, { classNames, mean, std })
+      } catch (error) {
+        throw new InputError(`${file}: ${(error as Error).message}`)
+      }
+    },
+  }
+}
+
+/** A size that may be written as height and width. */
+function sideOf(value: unknown, key: string, file: string): unknown {
+  if (!Array.isArray(value) || value.length !== 2) return value
+  const [height, width] = value
+  if (height === width) return height
+  throw new InputError(`${file}: '${key}' is ${height}×${width}, and only squares are supported`)
+}
+
+function classNamesOf({ id2label, num_labels }: z.infer<typeof commonConfig>, file: string): string[] {
+  if (!id2label) return Array.from({ length: num_labels }, (_, i) => `LABEL_${i}`)
+  const count = Object.keys(id2label).length
+  return Array.from({ length: count }, (_, i) => {
+    const name = id2label[i]
+    if (name === undefined)
+      throw new InputError(`${file}: 'id2label' names ${count} classes but has no class ${i}`)
+    return name
+  })
+}

@@ -1,0 +1,69 @@
+import { InputError } from 'onnxgrad'
+import { initialValues } from '../models/model.js'
+import { rng } from '../random/rng.js'
+import type { Checkpoint } from './checkpoint.js'
+import { familyOf } from './configuration.js'
+import { headOf } from './head.js'
+import { interpolatePositions } from './interpolate-positions.js'
+
+/** What a checkpoint is to be fine-tuned for. */
+export interface FitOptions {
+  readonly classNames: readonly string[]
+  /** Side of the square input, pixels. Default: the checkpoint's. */
+  readonly imageSize?: number | undefined
+  /** Decides the first weights of a new head. */
+  readonly seed: number
+}
+
+/**
+ * A checkpoint for another task. If its classes are not those asked for, name by name, its head is made anew; for
+ * another image size, position embeddings are interpolated. All else stays, the provenance too.
+ *
+ * @throws InputError if the model's parts do not fit that image size.
+ */
+export function fit(checkpoint: Checkpoint, { classNames, imageSize, seed }: FitOptions): Checkpoint {
+  const { model, weights } = checkpoint
+  const side = imageSize ?? model.imageSize
+  const sameClasses =
+    classNames.length === model.classNames.length &&
+    classNames.every((name, i) => name === model.classNames[i])
+  if (sameClasses && side === model.imageSize) return checkpoint
+  const family = familyOf(model)
+  if (!family)
+    throw new InputError(
+      `a model of type ${model.modelType} cannot be fitted to other classes or image sizes`,
+    )
+  const build = (names: readonly string[]) => {
+    try {
+      const { mean, std } = model
+      return family.build({ ...model.config, image_size: side }, { classNames: names, mean, std })
+    } catch (error) {
+      throw new InputError(
+        `a ${model.modelType} of image size ${model.imageSize} cannot be fitted to ${side}: ${(error as Error).message}`,
+      )
+    }
+  }
+  const fitted = build(classNames)
+  const head = sameClasses ? [] : headOf(build([]))
+  const adapt = (name: string): Float32Array => {
+    const parameter = fitted.parameters[name]!
+    if (head.includes(name)) return initialValues(parameter, rng(seed, 'head', name))
+    const [old, now] = [model.parameters[name]?.shape, parameter.shape]
+    if (old?.join() === now.join()) return weights[name]!
+    if (old && name.endsWith('position_embeddings')) {
+      const leading = model.leadingTokens
+      const patches = (shape: readonly number[]) => Math.sqrt(shape[1]! - leading)
+      const [from, to] = [patches(old), patches(now)]
+      return interpolatePositions(weights[name]!, { width: now[2]!, leading, from, to })
+    }
+    throw new InputError(
+      `a ${model.modelType} of image size ${model.imageSize} cannot be fitted to ${side}: its ${name} ` +
+        `would change from [${old?.join(', ') ?? ''}] to [${now.join(', ')}]`,
+    )
+  }
+  return {
+    ...checkpoint,
+    model: fitted,
+    weights: Object.fromEntries(Object.keys(fitted.parameters).map(name => [name, adapt(name)])),
+  }
+}

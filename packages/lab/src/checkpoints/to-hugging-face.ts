@@ -1,0 +1,59 @@
+import { InputError } from 'onnxgrad'
+import { batchCounters } from '../models/batch-norm.js'
+import type { Checkpoint, CheckpointFiles } from './checkpoint.js'
+import { familyOf } from './configuration.js'
+import { preprocessorOf } from './preprocessing.js'
+import { type WritableTensor, writeSafetensors } from './write-safetensors.js'
+
+/** The largest float16. */
+const LARGEST_HALF = 65504
+
+export interface WriteOptions {
+  /** How weights are stored. Default: float32. */
+  readonly dtype?: 'float32' | 'float16'
+}
+
+/**
+ * Files that `transformers` reads, if the model is of a family that it has.
+ * @throws InputError if the model is of no family, or a weight is too large for float16.
+ */
+export function toHuggingFace(
+  { model, weights, provenance }: Checkpoint,
+  { dtype = 'float32' }: WriteOptions = {},
+): CheckpointFiles {
+  const family = familyOf(model)
+  if (!family)
+    throw new InputError(`a model of type ${model.modelType} has no place in a Hugging Face checkpoint`)
+  const entries = model.classNames.map((name, i) => [String(i), name] as const)
+  const config = {
+    architectures: [family.architectures[0]],
+    model_type: model.modelType,
+    ...model.config,
+    attention_probs_dropout_prob: 0,
+    hidden_dropout_prob: 0,
+    id2label: Object.fromEntries(entries),
+    label2id: Object.fromEntries(entries.map(([i, name]) => [name, Number(i)])),
+    dtype,
+    ageb: provenance,
+  }
+  const counters = batchCounters(model.parameters).map((name): [string, WritableTensor] => [
+    name,
+    { dtype: 'I64', shape: [], data: BigInt64Array.of(0n) },
+  ])
+  const tensors = Object.entries(model.parameters).map(([name, { shape }]): [string, WritableTensor] => {
+    const data = weights[name]!
+    if (dtype === 'float32') return [name, { dtype: 'F32', shape, data }]
+    const large = data.find(value => Math.abs(value) > LARGEST_HALF)
+    if (large !== undefined)
+      throw new InputError(`'${name}' holds ${large}, beyond float16's ${LARGEST_HALF}: store float32`)
+    return [name, { dtype: 'F16', shape, data }]
+  })
+  return {
+    'config.json': `${JSON.stringify(config, null, 2)}\n`,
+    'preprocessor_config.json': `${JSON.stringify(preprocessorOf(model), null, 2)}\n`,
+    'model.safetensors': writeSafetensors([...counters, ...tensors], {
+      format: 'pt',
+      ageb: JSON.stringify(provenance),
+    }),
+  }
+}

@@ -1,0 +1,134 @@
+import { InputError } from 'onnxgrad'
+import { z } from 'zod'
+import type { Model } from '../models/model.js'
+import type { ReadableFiles } from './checkpoint.js'
+import { readJson } from './read-json.js'
+import { assertFinite, openSafetensors, type StoredTensor } from './safetensors.js'
+import { quote } from './safetensors-format.js'
+
+/** A tensor of a checkpoint, not read yet, with where it is. */
+export interface CheckpointTensor extends StoredTensor {
+  /** The file's name, for messages. */
+  readonly file: string
+  /** Its name there. */
+  readonly storedAs: string
+}
+
+/** The tensors of a checkpoint by the names of the model's parameters. */
+export type CheckpointTensors = ReadonlyMap<string, CheckpointTensor>
+
+// A plain name: nothing that could lead out of the folder.
+const shardName = z
+  .string()
+  .max(255)
+  .regex(/^[\w-][\w.-]*\.safetensors$/, 'only a .safetensors file beside the index can be named')
+const shardIndex = z.object({ weight_map: z.record(z.string(), shardName) })
+
+/**
+ * The files that a model.safetensors.index.json names, each once.
+ * @param folder the folder's name, for messages.
+ * @throws InputError if it is no index, or names a file outside of its folder.
+ */
+export function shardNames(index: string, folder: string): string[] {
+  const { weight_map } = readJson(index, shardIndex, `${folder}/model.safetensors.index.json`)
+  return [...new Set(Object.values(weight_map))].toSorted()
+}
+
+/** Opens the weights of a checkpoint: one file, or the shards that an index names. Throws InputError. */
+export function openWeights(files: ReadableFiles, folder: string): CheckpointTensors {
+  const single = files['model.safetensors']
+  const index = files['model.safetensors.index.json']
+  if (single) return new Map(openFile(single, `${folder}/model.safetensors`))
+  if (index === undefined) {
+    throw new InputError(
+      `${folder} has no model.safetensors: give the folder of a Hugging Face or timm checkpoint in that format`,
+    )
+  }
+  const tensors = new Map<string, CheckpointTensor>()
+  for (const shard of shardNames(index, folder)) {
+    const file = `${folder}/${shard}`
+    const bytes = files.shards && Object.hasOwn(files.shards, shard) ? files.shards[shard] : undefined
+    if (!bytes)
+      throw new InputError(`${file} is missing, which model.safetensors.index.json names: fetch it again`)
+    for (const [name, tensor] of openFile(bytes, file)) {
+      const other = tensors.get(name)
+      if (other) throw new InputError(`${file} has the tensor ${quote(name)}, which ${other.file} has, too`)
+      tensors.set(name, tensor)
+    }
+  }
+  const { weight_map } = readJson(index, shardIndex, `${folder}/model.safetensors.index.json`)
+  for (const [name, shard] of Object.entries(weight_map)) {
+    if (tensors.get(name)?.file !== `${folder}/${shard}`) {
+      throw new InputError(
+        `${folder}/${shard} has no tensor ${quote(name)}, which model.safetensors.index.json places there`,
+      )
+    }
+  }
+  return tensors
+}
+
+function openFile(bytes: Uint8Array, file: string): [string, CheckpointTensor][] {
+  return [...openSafetensors(bytes, file).tensors].map(([name, tensor]) => [
+    name,
+    { ...tensor, file, storedAs: name },
+  ])
+}
+
+/** Tensors that classifiers do without: of poolers, of masked-image training, and what can be computed. */
+const UNUSED = /(^|\.)(pooler\..*|mask_token|num_batches_tracked|relative_position_index|position_ids)$/
+
+/**
+ * The weights of a model as float32. Shapes are compared before any value is read.
+ * @throws InputError naming the tensors that are missing, of another shape or left over, or a value that is no number.
+ */
+export function takeWeights(model: Model, tensors: CheckpointTensors, folder: string) {
+  const file = [...tensors.values()][0]?.file ?? `${folder}/model.safetensors`
+  // A head of no classes has no values, and nothing stands for it in a file.
+  const parameters = Object.entries(model.parameters).filter(([, { shape }]) => !shape.includes(0))
+  const missing = parameters.map(([name]) => name).filter(name => !tensors.has(name))
+  if (missing.length > 0) {
+    throw new InputError(
+      `${file} has no ${some(missing.map(name => `'${name}'`))}, which config.json asks for: ` +
+        'the two files do not belong together',
+    )
+  }
+  for (const [name, { shape }] of parameters) {
+    const stored = tensors.get(name)!
+    if (stored.shape.join() === shape.join()) continue
+    throw new InputError(
+      `${stored.file}: '${stored.storedAs}' has shape [${stored.shape.join(', ')}], ` +
+        `but config.json asks for [${shape.join(', ')}]`,
+    )
+  }
+  const leftOver = [...tensors].filter(
+    ([name]) => !Object.hasOwn(model.parameters, name) && !UNUSED.test(name),
+  )
+  if (leftOver.length > 0) {
+    const list = some(leftOver.map(([, { storedAs }]) => quote(storedAs)))
+    throw new InputError(`${file} has ${list}, which config.json does not ask for`)
+  }
+  return Object.fromEntries(
+    Object.entries(model.parameters).map(([name, { shape }]) => [
+      name,
+      shape.includes(0) ? new Float32Array() : floats(tensors.get(name)!),
+    ]),
+  )
+}
+
+/** `tensor 'a'`, or `tensors 'a', 'b', 'c' and 9 more`. */
+function some(names: readonly string[]): string {
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : ''
+  return `tensor${names.length > 1 ? 's' : ''} ${names.slice(0, 3).join(', ')}${more}`
+}
+
+/** A copy of the values, so that the file's bytes need not be kept. */
+function floats({ read, file, storedAs }: CheckpointTensor): Float32Array {
+  const { dtype, data } = read()
+  if (!(data instanceof Float32Array || data instanceof Float64Array))
+    throw new InputError(
+      `${file}: ${quote(storedAs)} is of ${dtype}, where floating-point numbers are expected`,
+    )
+  const values = Float32Array.from(data)
+  assertFinite(storedAs, values, file)
+  return values
+}
