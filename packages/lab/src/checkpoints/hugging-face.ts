@@ -1,6 +1,6 @@
 import { InputError } from 'onnxgrad'
 import type { ReadableFiles, ReadCheckpoint } from './checkpoint.js'
-import { plainObject, readConfiguration } from './configuration.js'
+import { type PlainObject, plainObject, readConfiguration } from './configuration.js'
 import { headOf } from './head.js'
 import { preprocessingOf, preprocessorFile } from './preprocessing.js'
 import { readJson } from './read-json.js'
@@ -38,15 +38,17 @@ function sourceOf(files: ReadableFiles, folder: string) {
   const config = readJson(text, plainObject, `${folder}/config.json`)
   const tensors = openWeights(files, folder)
   if (isTimm(config)) return fromTimm(config, tensors, folder)
+  return { config, preprocessing: preprocessingFrom(preprocessor, config, folder), tensors }
+}
+
+/** A preprocessor that names neither its class nor a size is for pictures of the model's size. */
+function preprocessingFrom(text: string | undefined, { image_size }: PlainObject, folder: string) {
+  if (text === undefined) return undefined
   const file = `${folder}/preprocessor_config.json`
-  return {
-    config,
-    preprocessing:
-      preprocessor === undefined
-        ? undefined
-        : preprocessingOf(readJson(preprocessor, preprocessorFile, file), file),
-    tensors,
-  }
+  const content = readJson(text, preprocessorFile, file)
+  const bare = !content.size && !content.image_processor_type && !content.feature_extractor_type
+  const size = bare && typeof image_size === 'number' ? { size: image_size } : {}
+  return preprocessingOf({ ...content, ...size }, file)
 }
 
 /** Tensors of a class without classifier have names without the prefix that they have as a part of one with it. */

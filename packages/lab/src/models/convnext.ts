@@ -6,18 +6,23 @@ import { normDense, residuals } from './encoder.js'
 import { normalizationOf, normalize } from './image-input.js'
 import type { Model, Task } from './model.js'
 import { ParameterList } from './parameters.js'
-import { embedPatches, mergeCells } from './patches.js'
+import { embedPatches, imageSide, mergeCells } from './patches.js'
 
 const positive = z.int().positive()
 
 /** Shape of a ConvNeXt (Liu et al. 2022), in the keys and defaults (ConvNeXt-T) of Hugging Face's `ConvNextConfig`. */
 export const convnextConfig = z.object({
-  image_size: positive.default(224).describe('side of the square input, pixels'),
+  image_size: imageSide.default(224),
   patch_size: positive.default(4).describe('side of a patch of the stem, pixels'),
   num_channels: z.literal(3).default(3),
   num_stages: positive.optional().describe('number of stages; default: as many as depths has'),
-  hidden_sizes: z.array(positive).min(1).default([96, 192, 384, 768]).describe('channels of every stage'),
-  depths: z.array(positive).min(1).default([3, 3, 9, 3]).describe('blocks of every stage'),
+  hidden_sizes: z
+    .array(positive)
+    .min(1)
+    .max(16)
+    .default([96, 192, 384, 768])
+    .describe('channels of every stage'),
+  depths: z.array(positive.max(1000)).min(1).max(16).default([3, 3, 9, 3]).describe('blocks of every stage'),
   hidden_act: activationName.default('gelu'),
   layer_norm_eps: z
     .number()

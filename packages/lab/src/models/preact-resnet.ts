@@ -7,16 +7,27 @@ import { residuals } from './encoder.js'
 import { normalizationOf, normalize } from './image-input.js'
 import type { Model, Task } from './model.js'
 import { heNormal, ParameterList } from './parameters.js'
+import { imageSide } from './patches.js'
 
 const positive = z.int().positive()
 
 /** Shape of a ResNet with pre-activation; keys as in Hugging Face's `ResNetConfig`. Defaults: PreAct-ResNet-18. */
 export const preactResNetConfig = z.object({
-  image_size: positive.default(32).describe('side of the square input, pixels'),
+  image_size: imageSide.default(32),
   num_channels: z.literal(3).default(3),
   embedding_size: positive.default(64).describe('channels of the first convolution'),
-  hidden_sizes: z.array(positive).min(1).default([64, 128, 256, 512]).describe('channels of every stage'),
-  depths: z.array(positive).min(1).default([2, 2, 2, 2]).describe('number of blocks of every stage'),
+  hidden_sizes: z
+    .array(positive)
+    .min(1)
+    .max(16)
+    .default([64, 128, 256, 512])
+    .describe('channels of every stage'),
+  depths: z
+    .array(positive.max(1000))
+    .min(1)
+    .max(16)
+    .default([2, 2, 2, 2])
+    .describe('number of blocks of every stage'),
   hidden_act: activationName.default('relu'),
 })
 export type PreActResNetConfig = z.infer<typeof preactResNetConfig>

@@ -7,6 +7,7 @@ import { residuals } from './encoder.js'
 import { normalizationOf, normalize } from './image-input.js'
 import type { Model, Task } from './model.js'
 import { heNormal, ParameterList } from './parameters.js'
+import { imageSide } from './patches.js'
 
 const positive = z.int().positive()
 /** Channels of a bottleneck's inner convolutions: its own by this. */
@@ -17,11 +18,21 @@ const REDUCTION = 4
  * project's additions: for small images the network begins with one 3×3 convolution at full size.
  */
 export const resnetConfig = z.object({
-  image_size: positive.default(224).describe('side of the square input, pixels'),
+  image_size: imageSide.default(224),
   num_channels: z.literal(3).default(3),
   embedding_size: positive.default(64).describe('channels of the stem'),
-  hidden_sizes: z.array(positive).min(1).default([256, 512, 1024, 2048]).describe('channels of every stage'),
-  depths: z.array(positive).min(1).default([3, 4, 6, 3]).describe('number of blocks of every stage'),
+  hidden_sizes: z
+    .array(positive)
+    .min(1)
+    .max(16)
+    .default([256, 512, 1024, 2048])
+    .describe('channels of every stage'),
+  depths: z
+    .array(positive.max(1000))
+    .min(1)
+    .max(16)
+    .default([3, 4, 6, 3])
+    .describe('number of blocks of every stage'),
   layer_type: z
     .enum(['basic', 'bottleneck'])
     .default('bottleneck')

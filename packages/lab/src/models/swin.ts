@@ -19,21 +19,26 @@ import { normDense, residuals } from './encoder.js'
 import { normalizationOf, normalize } from './image-input.js'
 import type { AttentionMap, Model, Task } from './model.js'
 import { ParameterList } from './parameters.js'
-import { embedPatches, mergeCells } from './patches.js'
+import { embedPatches, imageSide, mergeCells } from './patches.js'
 import { Windows } from './windows.js'
 
 const positive = z.int().positive()
 
 /** Shape of a Swin Transformer (Liu et al. 2021), in the keys and defaults (Swin-T) of Hugging Face's `SwinConfig`. */
 export const swinConfig = z.object({
-  image_size: positive.default(224).describe('side of the square input, pixels'),
+  image_size: imageSide.default(224),
   patch_size: positive.default(4).describe('side of a patch, pixels'),
   num_channels: z.literal(3).default(3),
   embed_dim: positive
     .default(96)
     .describe('width of a token in the first stage; every further one doubles it'),
-  depths: z.array(positive).min(1).default([2, 2, 6, 2]).describe('blocks of every stage'),
-  num_heads: z.array(positive).min(1).default([3, 6, 12, 24]).describe('attention heads of every stage'),
+  depths: z.array(positive.max(1000)).min(1).max(16).default([2, 2, 6, 2]).describe('blocks of every stage'),
+  num_heads: z
+    .array(positive)
+    .min(1)
+    .max(16)
+    .default([3, 6, 12, 24])
+    .describe('attention heads of every stage'),
   window_size: positive.default(7).describe('tokens along a side of a window'),
   mlp_ratio: z
     .number()

@@ -2,12 +2,19 @@ import { type Choices, damaged, edges, fuzz } from 'onnxgrad/testing'
 import type { CheckpointFiles } from '../checkpoints/checkpoint.js'
 import { fromHuggingFace } from '../checkpoints/hugging-face.js'
 import { toHuggingFace } from '../checkpoints/to-hugging-face.js'
-import { strongWeights, tinyViT } from './tiny.js'
+import { buildModel, modelConfig } from '../models/registry.js'
+import { strongWeights, tinyTask, tinyViT } from './tiny.js'
 
 /* Reads mutants of a checkpoint and prints a FuzzReport: node --expose-gc fuzz-checkpoints.js MUTANTS */
 
-const model = tinyViT()
-const sound = toHuggingFace({ model, weights: strongWeights(model, 1), provenance: { poisoned: false } })
+const tiny = [
+  { model_type: 'resnet', image_size: 16, embedding_size: 4, hidden_sizes: [4, 8], depths: [1, 1] },
+  { model_type: 'swin', image_size: 16, embed_dim: 4, depths: [1, 1], num_heads: [1, 2], window_size: 2 },
+] as const
+const models = [tinyViT(), ...tiny.map(config => buildModel(modelConfig.parse(config), tinyTask))]
+const checkpoints = models.map(model =>
+  toHuggingFace({ model, weights: strongWeights(model, 1), provenance: { poisoned: false } }),
+)
 
 /** Values that a field of a JSON file may have against all expectation. */
 const strange: readonly unknown[] = [
@@ -53,6 +60,7 @@ function changeHeader(file: Uint8Array, choices: Choices): Uint8Array {
 }
 
 function mutant(choices: Choices): Partial<CheckpointFiles> {
+  const sound = choices.of(checkpoints)
   const name = choices.of(['config.json', 'preprocessor_config.json', 'model.safetensors'] as const)
   if (name === 'model.safetensors') {
     const change = choices.of([damaged, changeHeader, changeHeader])
