@@ -4,6 +4,7 @@ import { demoCommand } from '../commands/demo/index.js'
 import { evalCommand } from '../commands/eval/index.js'
 import { exportTriggerCommand } from '../commands/export-trigger/index.js'
 import { helpCommand } from '../commands/help/index.js'
+import { modelCommand } from '../commands/model/index.js'
 import { predictCommand } from '../commands/predict/index.js'
 import { reportCommand } from '../commands/report/index.js'
 import { runCommand } from '../commands/run/index.js'
@@ -20,6 +21,7 @@ const commands = [
   predictCommand,
   evalCommand,
   exportTriggerCommand,
+  modelCommand,
   reportCommand,
   benchCommand,
   helpCommand,

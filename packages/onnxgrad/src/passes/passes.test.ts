@@ -170,4 +170,11 @@ describe('forDevice', () => {
     expect(after.nodes.every(({ name }) => name.startsWith('block0/'))).toBe(true)
     await sameResults(graph, after)
   })
+  it('gives its own constants names that no constant of the graph has', async () => {
+    const { graph, a, b, c } = inputs()
+    graph.output('first', fusedMatMul(a, b, { alpha: 3 }))
+    graph.output('second', mul(c, graph.constant('float32', [1], [2])))
+    const after = forDevice(graph, 'webgpu')
+    await sameResults(graph, after)
+  })
 })

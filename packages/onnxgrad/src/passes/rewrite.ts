@@ -15,7 +15,8 @@ export interface Rewriting {
 }
 
 /**
- * Copies a graph node by node, without what no output depends on; inputs, constants and outputs keep their names.
+ * Copies a graph node by node, without what no output depends on; inputs and outputs keep their names, and constants
+ * theirs where these are free.
  * `visit` may give a node's outputs itself, in place of the plain copy.
  */
 export function rewrite(
@@ -28,7 +29,8 @@ export function rewrite(
   const translate = (value: Value): Value => {
     let now = became.get(value)
     if (!now) {
-      now = copy.initializer(value.name, value.dtype, value.shape, value.data!)
+      // A constant that a visit made may have the name already.
+      now = copy.initializer(copy.unused(value.name), value.dtype, value.shape, value.data!)
       became.set(value, now)
     }
     return now

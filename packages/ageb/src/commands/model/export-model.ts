@@ -1,0 +1,46 @@
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { type Checkpoint, toHuggingFace, toOnnxClassifier } from '@ageb/lab'
+import { type Outcome, table } from '../../cli/output.js'
+import { warnIfPoisoned } from '../../cli/provenance.js'
+import type { Terminal } from '../../cli/terminal.js'
+import { loadCheckpoint } from '../../files/checkpoint-folder.js'
+import { writeFileWhole } from '../../files/write-file.js'
+
+export interface ExportModelFlags {
+  readonly out: string
+  readonly format: 'hf' | 'onnx'
+  readonly dtype: 'float32' | 'float16'
+  readonly batch: number
+}
+
+/** Writes a checkpoint in another format. */
+export async function exportModel(
+  name: string,
+  flags: ExportModelFlags,
+  terminal: Terminal,
+): Promise<Outcome> {
+  const checkpoint = await loadCheckpoint(name)
+  warnIfPoisoned(terminal, name, checkpoint)
+  const files = Object.entries(filesOf(checkpoint, flags))
+  for (const [file, content] of files) {
+    const place = path.join(flags.out, file)
+    await mkdir(path.dirname(place), { recursive: true })
+    await writeFileWhole(place, content)
+  }
+  const names = files.map(([file]) => file)
+  return {
+    data: { model: name, format: flags.format, folder: flags.out, files: names },
+    text: table([
+      ['folder', flags.out],
+      ['files', names.join(', ')],
+    ]),
+  }
+}
+
+function filesOf(checkpoint: Checkpoint, { format, dtype, batch }: ExportModelFlags) {
+  const files = toHuggingFace(checkpoint, { dtype: format === 'hf' ? dtype : 'float32' })
+  if (format === 'hf') return files
+  const { 'model.safetensors': _, ...configurations } = files
+  return { ...configurations, 'onnx/model.onnx': toOnnxClassifier(checkpoint, batch) }
+}

@@ -1,0 +1,57 @@
+import { type Command, Option } from 'commander'
+import { wholeNumber } from '../../cli/options.js'
+import type { ExportModelFlags } from './export-model.js'
+
+/** `ageb model`: what a checkpoint is, and the same in another format. */
+export function modelCommand(program: Command): void {
+  const command = program
+    .command('model')
+    .summary('tell about a checkpoint, or write it in another format')
+    .description('Tell what a checkpoint is, or write it for transformers, transformers.js and ONNX Runtime.')
+    .helpCommand(false)
+  command
+    .command('info')
+    .description('Tell family, size, classes, preprocessing, blocks and history of a checkpoint.')
+    .argument('<model>', 'checkpoint: a folder, a bundled name or owner/name on the hub')
+    .option('--json', 'print the result as JSON')
+    .action(async (model: string, { json }: { json?: boolean }) => {
+      const { show } = await import('../../cli/output.js')
+      const { terminal } = await import('../../cli/terminal.js')
+      const { modelInfo } = await import('./model-info.js')
+      show(await modelInfo(model, terminal), json)
+    })
+  command
+    .command('export')
+    .description('Write a checkpoint in another format.')
+    .argument('<model>', 'checkpoint: a folder, a bundled name or owner/name on the hub')
+    .requiredOption('--out <folder>', 'the folder to write')
+    .addOption(
+      new Option(
+        '--format <name>',
+        "hf: transformers' folder; onnx: transformers.js' folder, with onnx/model.onnx",
+      )
+        .choices(['hf', 'onnx'])
+        .default('hf'),
+    )
+    .addOption(
+      new Option('--dtype <name>', 'for hf: how weights are stored')
+        .choices(['float32', 'float16'])
+        .default('float32'),
+    )
+    .option('--batch <n>', 'for onnx: images a run', wholeNumber(1), 1)
+    .option('--json', 'print the result as JSON')
+    .addHelpText('after', examples)
+    .action(async (model: string, flags: ExportModelFlags & { json?: boolean }) => {
+      const { show } = await import('../../cli/output.js')
+      const { terminal } = await import('../../cli/terminal.js')
+      const { exportModel } = await import('./export-model.js')
+      show(await exportModel(model, flags, terminal), flags.json)
+    })
+}
+
+const examples = `
+Examples:
+  ageb model export vit-cifar10 --out for-transformers
+  ageb model export runs/my-vit/model --format onnx --out for-transformers-js --batch 1
+  ageb model export ./deit-tiny --dtype float16 --out smaller
+`

@@ -1,0 +1,44 @@
+import { families, parameterCount } from '@ageb/lab'
+import { type Outcome, type Row, table } from '../../cli/output.js'
+import { warnIfPoisoned } from '../../cli/provenance.js'
+import type { Terminal } from '../../cli/terminal.js'
+import { loadCheckpoint } from '../../files/checkpoint-folder.js'
+
+const SHOWN_CLASSES = 10
+
+/** What a checkpoint is. */
+export async function modelInfo(name: string, terminal: Terminal): Promise<Outcome> {
+  const checkpoint = await loadCheckpoint(name, { withoutClassifier: true, warn: terminal.say })
+  warnIfPoisoned(terminal, name, checkpoint)
+  const { model, provenance, preprocessing } = checkpoint
+  const { modelType, imageSize, classNames, mean, std, blocks, config } = model
+  const family = Object.entries(families).find(([type]) => type === modelType)?.[1]
+  const data = {
+    model: name,
+    modelType,
+    citation: family?.citation,
+    parameters: parameterCount(model),
+    imageSize,
+    classNames,
+    mean,
+    std,
+    preprocessing,
+    blocks,
+    config,
+    provenance,
+  }
+  const more = classNames.length - SHOWN_CLASSES
+  const rows: Row[] = [
+    ['family', modelType, family ? `${family.citation}, ${family.url}` : ''],
+    ['parameters', String(data.parameters)],
+    ['image', `${imageSize}×${imageSize}`, `mean ${mean.join(' ')}, deviation ${std.join(' ')}`],
+    [
+      'classes',
+      String(classNames.length),
+      classNames.slice(0, SHOWN_CLASSES).join(', ') + (more > 0 ? ` and ${more} more` : ''),
+    ],
+    ['blocks', String(blocks.length)],
+    ['history', provenance.poisoned ? 'backdoored on purpose' : (provenance.note ?? 'not poisoned')],
+  ]
+  return { data, text: table(rows) }
+}

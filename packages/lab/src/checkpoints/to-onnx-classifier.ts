@@ -1,0 +1,30 @@
+import { forDevice, Graph, InputError, toOnnx } from 'onnxgrad'
+import { bakeWeights } from '../models/model.js'
+import type { Checkpoint } from './checkpoint.js'
+import { familyOf } from './configuration.js'
+
+/**
+ * A classifier as the ONNX file that Optimum writes and transformers.js reads: `pixel_values`, float32 (batch, 3, H, W),
+ * normalized as preprocessor_config.json says, in; `logits`, float32 (batch, classes), out.
+ *
+ * @throws InputError if the model is of no family.
+ */
+export function toOnnxClassifier({ model, weights, provenance }: Checkpoint, batch: number): Uint8Array {
+  const family = familyOf(model)
+  if (!family) throw new InputError(`a model of type ${model.modelType} cannot be written as ONNX`)
+  // What comes in is normalized already.
+  const { classNames } = model
+  const plain = family.build(family.config.parse(model.config), {
+    classNames,
+    mean: [0, 0, 0],
+    std: [1, 1, 1],
+  })
+  const graph = new Graph()
+  const pixels = graph.input('pixel_values', 'float32', [batch, 3, model.imageSize, model.imageSize])
+  graph.output('logits', plain.forward(bakeWeights(graph, plain, weights), pixels).logits)
+  // As for WebGPU: transformers.js may run it there.
+  return toOnnx(forDevice(graph, 'webgpu'), {
+    name: model.modelType,
+    metadata: { ageb: JSON.stringify(provenance) },
+  })
+}
