@@ -4,6 +4,7 @@ import { demoCommand } from '../commands/demo/index.js'
 import { evalCommand } from '../commands/eval/index.js'
 import { exportTriggerCommand } from '../commands/export-trigger/index.js'
 import { helpCommand } from '../commands/help/index.js'
+import { predictCommand } from '../commands/predict/index.js'
 import { reportCommand } from '../commands/report/index.js'
 import { runCommand } from '../commands/run/index.js'
 import { trainCommand } from '../commands/train/index.js'
@@ -16,6 +17,7 @@ const commands = [
   runCommand,
   trainCommand,
   triggerCommand,
+  predictCommand,
   evalCommand,
   exportTriggerCommand,
   reportCommand,

@@ -4,6 +4,7 @@ import {
   type Checkpoint,
   fromHuggingFace,
   type ReadableFiles,
+  type ReadCheckpoint,
   shardNames,
   toHuggingFace,
   type WriteOptions,
@@ -26,7 +27,7 @@ export interface LoadOptions {
  * @param model a folder, the name of a bundled model, or `owner/name` or `owner/name@revision` on the hub.
  * @throws InputError if any of it is amiss.
  */
-export async function loadCheckpoint(model: string, options: LoadOptions = {}): Promise<Checkpoint> {
+export async function loadCheckpoint(model: string, options: LoadOptions = {}): Promise<ReadCheckpoint> {
   const folder = await folderOf(model, options)
   const checkpoint = fromHuggingFace(await readFiles(folder), folder)
   if (checkpoint.model.classNames.length === 0 && !options.withoutClassifier) {

@@ -1,4 +1,4 @@
-import { Graph, type Runtime, type Tensor, toOnnx } from 'onnxgrad'
+import { type Device, forDevice, Graph, type Runtime, type Tensor, toOnnx } from 'onnxgrad'
 import { type ImageSet, imageSize } from '../image/image-set.js'
 import type { Surrogate } from './define-attack.js'
 import { type AttackConfig, attacks } from './registry.js'
@@ -24,11 +24,11 @@ export function triggerGraph({ attack, surrogate, batch }: TriggerOptions, stage
   return graph
 }
 
-/** `triggerGraph` as an ONNX model that says what it is. */
-export function triggerModel(options: TriggerOptions, stages = false): Uint8Array {
+/** `triggerGraph` as an ONNX model that says what it is, for a device. */
+export function triggerModel(options: TriggerOptions, stages = false, device: Device = 'cpu'): Uint8Array {
   const { attack } = options
   const { citation, url } = attacks[attack.name]
-  return toOnnx(triggerGraph(options, stages), {
+  return toOnnx(forDevice(triggerGraph(options, stages), device), {
     name: `${attack.name}-trigger`,
     doc: `Backdoor trigger of ${attack.name} (${citation}, ${url}), for research on defenses.`,
     metadata: {
@@ -57,7 +57,7 @@ export interface Trigger {
 
 /** Loads a trigger for many images. */
 export async function loadTrigger(runtime: Runtime, options: TriggerOptions): Promise<Trigger> {
-  const session = await runtime.load(triggerModel(options))
+  const session = await runtime.load(triggerModel(options, false, await runtime.device()))
   return {
     async apply(images, progress) {
       const out = new Uint8Array(images.pixels.length)
@@ -81,7 +81,7 @@ export async function triggerWithStages(
   images: Images,
 ): Promise<TriggeredImage[]> {
   const whole = { ...options, batch: images.count }
-  const session = await runtime.load(triggerModel(whole, true))
+  const session = await runtime.load(triggerModel(whole, true, await runtime.device()))
   try {
     const { triggered, ...stages } = await session.run(feeds(whole, images, 0))
     const part = <T extends Float32Array | Uint8Array>(data: T, i: number) => {

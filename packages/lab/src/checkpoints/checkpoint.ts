@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Model, Weights } from '../models/model.js'
+import type { Preprocessing } from './preprocessing.js'
 
 /** What was done to a model on purpose; loaders show it. */
 export const provenance = z.object({
@@ -20,6 +21,11 @@ export interface Checkpoint {
   readonly model: Model
   readonly weights: Weights
   readonly provenance: Provenance
+}
+
+/** A checkpoint that was read, and how pictures become its model's input. */
+export interface ReadCheckpoint extends Checkpoint {
+  readonly preprocessing: Preprocessing
 }
 
 /** The files of a checkpoint in the Hugging Face layout, by name. */

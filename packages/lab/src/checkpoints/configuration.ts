@@ -4,7 +4,7 @@ import type { ModelFamily } from '../models/define-family.js'
 import type { Model } from '../models/model.js'
 import { families } from '../models/registry.js'
 import { type Provenance, provenance } from './checkpoint.js'
-import { inputSide, type PreprocessorFile } from './preprocessor.js'
+import { inputSide, type Preprocessing } from './preprocessing.js'
 import { checkJson } from './read-json.js'
 
 /** Classes of which names are made up if the file has none; more are a fault of the file. */
@@ -48,7 +48,7 @@ export function familyOf({ modelType }: Model): ModelFamily | undefined {
  */
 export function readConfiguration(
   plain: PlainObject,
-  preprocessor: PreprocessorFile,
+  preprocessing: Preprocessing | undefined,
   file: string,
 ): Configuration {
   const common = checkJson(plain, commonConfig, file)
@@ -56,7 +56,7 @@ export function readConfiguration(
   const { architectures, ...others } = plain
   // Classes without a classifier, such as ViTModel, say nothing about which head is to come.
   const known = common.architectures?.find(name => family.architectures.includes(name))
-  const side = family.anyImageSize ? inputSide(preprocessor) : undefined
+  const side = family.anyImageSize && preprocessing ? inputSide(preprocessing) : undefined
   const keys: PlainObject = {
     ...family.absentKeys,
     ...others,
@@ -65,7 +65,7 @@ export function readConfiguration(
   }
   for (const key of ['image_size', 'patch_size']) if (key in keys) keys[key] = sideOf(keys[key], key, file)
   const config = checkJson(keys, family.config, file)
-  const { image_mean: mean, image_std: std } = preprocessor
+  const { mean, std } = preprocessing ?? {}
   return {
     family,
     classNames: classNamesOf(common, file),

@@ -1,6 +1,7 @@
 import { InputError } from 'onnxgrad'
 import { describe, expect, it } from 'vitest'
 import { strongWeights, tinyViT } from '../testing/tiny.js'
+import { tinyResNet } from '../testing/tiny-resnet.js'
 import type { CheckpointFiles } from './checkpoint.js'
 import { fromHuggingFace } from './hugging-face.js'
 import { parseSafetensors } from './safetensors.js'
@@ -65,6 +66,23 @@ describe('a checkpoint in the Hugging Face layout', () => {
     })
     const preprocessor = JSON.parse(files['preprocessor_config.json'])
     expect(preprocessor).toMatchObject({ size: { height: 8, width: 8 }, image_mean: [0.4, 0.5, 0.6] })
+  })
+
+  it('has the counters that PyTorch keeps beside running statistics, which nothing here reads', () => {
+    const convolutional = tinyResNet()
+    const its = { model: convolutional, weights: strongWeights(convolutional, 5), provenance }
+    const written = toHuggingFace(its)
+    expect(fromHuggingFace(written, 'there').weights).toEqual(its.weights)
+    const { tensors } = parseSafetensors(written['model.safetensors'], 'file')
+    const counters = [...tensors].filter(([name]) => !(name in convolutional.parameters))
+    expect(counters.length).toBe(6)
+    for (const [name, tensor] of counters) {
+      expect(name).toMatch(/^resnet\..*\.normalization\.num_batches_tracked$/)
+      expect(tensor).toEqual({ dtype: 'I64', shape: [], data: BigInt64Array.of(0n) })
+    }
+    const without = [...tensors].filter(([name]) => name in convolutional.parameters)
+    const bytes = writeSafetensors(without as Parameters<typeof writeSafetensors>[0], {})
+    expect(fromHuggingFace({ ...written, 'model.safetensors': bytes }, 'there').weights).toEqual(its.weights)
   })
 
   it('may lack the preprocessor file and a history', () => {

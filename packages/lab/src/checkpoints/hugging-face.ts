@@ -1,8 +1,8 @@
 import { InputError } from 'onnxgrad'
-import type { Checkpoint, ReadableFiles } from './checkpoint.js'
+import type { ReadableFiles, ReadCheckpoint } from './checkpoint.js'
 import { plainObject, readConfiguration } from './configuration.js'
 import { headOf } from './head.js'
-import { preprocessorFile } from './preprocessor.js'
+import { preprocessingOf, preprocessorFile } from './preprocessing.js'
 import { readJson } from './read-json.js'
 import { fromTimm, isTimm } from './timm.js'
 import { type CheckpointTensors, openWeights, takeWeights } from './weights.js'
@@ -14,28 +14,37 @@ import { type CheckpointTensors, openWeights, takeWeights } from './weights.js'
  * @param folder the folder's name, for messages.
  * @throws InputError naming the file and the key, tensor or value that is wrong.
  */
-export function fromHuggingFace(files: ReadableFiles, folder: string): Checkpoint {
-  const { config, preprocessor, tensors } = sourceOf(files, folder)
+export function fromHuggingFace(files: ReadableFiles, folder: string): ReadCheckpoint {
+  const { config, preprocessing, tensors } = sourceOf(files, folder)
   const file = `${folder}/config.json`
-  const { family, classNames, provenance, build } = readConfiguration(config, preprocessor, file)
+  const { family, classNames, provenance, build } = readConfiguration(config, preprocessing, file)
   const headless = build([])
   const head = headOf(headless)
   const named = withPrefix(tensors, `${family.modelType}.`, head)
   const model = head.some(name => named.has(name)) ? build(classNames) : headless
-  return { model, weights: takeWeights(model, named, folder), provenance }
+  return {
+    model,
+    weights: takeWeights(model, named, folder),
+    provenance,
+    preprocessing: preprocessing ?? preprocessingOf({ size: model.imageSize }, file),
+  }
 }
 
 /** The files in the terms of Hugging Face, whoever wrote them. */
 function sourceOf(files: ReadableFiles, folder: string) {
-  const { 'config.json': text, 'preprocessor_config.json': preprocessor = '{}' } = files
+  const { 'config.json': text, 'preprocessor_config.json': preprocessor } = files
   if (text === undefined)
     throw new InputError(`${folder} has no config.json: give the folder of a Hugging Face or timm checkpoint`)
   const config = readJson(text, plainObject, `${folder}/config.json`)
   const tensors = openWeights(files, folder)
   if (isTimm(config)) return fromTimm(config, tensors, folder)
+  const file = `${folder}/preprocessor_config.json`
   return {
     config,
-    preprocessor: readJson(preprocessor, preprocessorFile, `${folder}/preprocessor_config.json`),
+    preprocessing:
+      preprocessor === undefined
+        ? undefined
+        : preprocessingOf(readJson(preprocessor, preprocessorFile, file), file),
     tensors,
   }
 }

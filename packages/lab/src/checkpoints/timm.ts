@@ -1,7 +1,7 @@
 import { InputError } from 'onnxgrad'
 import { z } from 'zod'
 import type { PlainObject } from './configuration.js'
-import { preprocessorFile } from './preprocessor.js'
+import { preprocessingOf, preprocessorFile } from './preprocessing.js'
 import { checkJson } from './read-json.js'
 import { quote } from './safetensors-format.js'
 import type { CheckpointTensor, CheckpointTensors } from './weights.js'
@@ -79,7 +79,11 @@ export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder
       ...labelsOf(timm, file),
       ageb: config.ageb,
     },
-    preprocessor: preprocessorFile.parse(preprocessing(timm, shapes.image_size)),
+    // timm resizes with Pillow.
+    preprocessing: {
+      ...preprocessingOf(preprocessorFile.parse(preprocessor(timm, shapes.image_size)), file),
+      arithmetic: 'pillow' as const,
+    },
     tensors: new Map([...tensors].flatMap(([name, tensor]) => renamed(name, tensor, model_type))),
   }
 }
@@ -151,7 +155,7 @@ function labelsOf({ num_classes, label_names, pretrained_cfg }: TimmConfig, file
 }
 
 /** timm's way of evaluating: the shorter side to size / crop_pct, then the centre; `squash` keeps no proportions. */
-function preprocessing({ pretrained_cfg: c }: TimmConfig, side: number) {
+function preprocessor({ pretrained_cfg: c }: TimmConfig, side: number) {
   const resized = Math.floor(side / c.crop_pct)
   return {
     image_processor_type: 'ViTImageProcessor',

@@ -1,7 +1,8 @@
 import { InputError } from 'onnxgrad'
+import { batchCounters } from '../models/batch-norm.js'
 import type { Checkpoint, CheckpointFiles } from './checkpoint.js'
 import { familyOf } from './configuration.js'
-import { preprocessorOf } from './preprocessor.js'
+import { preprocessorOf } from './preprocessing.js'
 import { type WritableTensor, writeSafetensors } from './write-safetensors.js'
 
 /** The largest float16. */
@@ -35,6 +36,10 @@ export function toHuggingFace(
     dtype,
     ageb: provenance,
   }
+  const counters = batchCounters(model.parameters).map((name): [string, WritableTensor] => [
+    name,
+    { dtype: 'I64', shape: [], data: BigInt64Array.of(0n) },
+  ])
   const tensors = Object.entries(model.parameters).map(([name, { shape }]): [string, WritableTensor] => {
     const data = weights[name]!
     if (dtype === 'float32') return [name, { dtype: 'F32', shape, data }]
@@ -46,6 +51,9 @@ export function toHuggingFace(
   return {
     'config.json': `${JSON.stringify(config, null, 2)}\n`,
     'preprocessor_config.json': `${JSON.stringify(preprocessorOf(model), null, 2)}\n`,
-    'model.safetensors': writeSafetensors(tensors, { format: 'pt', ageb: JSON.stringify(provenance) }),
+    'model.safetensors': writeSafetensors([...counters, ...tensors], {
+      format: 'pt',
+      ageb: JSON.stringify(provenance),
+    }),
   }
 }

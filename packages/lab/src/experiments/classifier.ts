@@ -1,4 +1,14 @@
-import { argMax, cast, div, Graph, type Runtime, type Session, toOnnx } from 'onnxgrad'
+import {
+  argMax,
+  cast,
+  type Device,
+  div,
+  forDevice,
+  Graph,
+  type Runtime,
+  type Session,
+  toOnnx,
+} from 'onnxgrad'
 import { type ImageSet, imageSize } from '../image/image-set.js'
 import { bakeWeights, type Model, type Weights } from '../models/model.js'
 
@@ -14,8 +24,35 @@ export function classifierGraph(model: Model, weights: Weights, batch: number): 
 }
 
 /** `classifierGraph` as an ONNX model. */
-export function classifierModel(model: Model, weights: Weights, batch: number): Uint8Array {
-  return toOnnx(classifierGraph(model, weights, batch), { name: 'classifier' })
+export function classifierModel(
+  model: Model,
+  weights: Weights,
+  batch: number,
+  device: Device = 'cpu',
+): Uint8Array {
+  return toOnnx(forDevice(classifierGraph(model, weights, batch), device), { name: 'classifier' })
+}
+
+/** The logits of every image, in order: one float32 array of a value a class each. */
+export async function classify(
+  runtime: Runtime,
+  model: Model,
+  weights: Weights,
+  images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
+  batch = 100,
+): Promise<Float32Array[]> {
+  const session = await runtime.load(classifierModel(model, weights, batch, await runtime.device()))
+  try {
+    const logits: Float32Array[] = []
+    const classes = model.classNames.length
+    await mapBatches(session, images, batch, (out, _, count) => {
+      const all = out.logits!.data as Float32Array
+      for (let i = 0; i < count; i++) logits.push(all.slice(i * classes, (i + 1) * classes))
+    })
+    return logits
+  } finally {
+    await session.release()
+  }
 }
 
 /** The class that a model calls each image, in order. */
@@ -26,7 +63,7 @@ export async function predict(
   images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
   batch = 100,
 ): Promise<Int32Array> {
-  const session = await runtime.load(classifierModel(model, weights, batch))
+  const session = await runtime.load(classifierModel(model, weights, batch, await runtime.device()))
   try {
     const labels = new Int32Array(images.count)
     await mapBatches(session, images, batch, (out, start, count) => {

@@ -4,10 +4,12 @@ import {
   cast,
   correctCount,
   crossEntropy,
+  type Device,
   div,
   freeze,
   InputError,
   layerwiseRates,
+  type ParameterSpec,
   type Runtime,
   type Tensor,
 } from 'onnxgrad'
@@ -80,7 +82,7 @@ export async function train(options: TrainOptions): Promise<Weights> {
       `${data.count} training images make no batch of ${config.batchSize}: lower batchSize or raise epochs`,
     )
 
-  const step = trainingStep(model, config, data)
+  const step = trainingStep(model, config, data, await runtime.device())
   const resumed = isState(options.from) ? options.from : null
   const rate = learningRate(config, { perEpoch, total }, resumed?.tensors)
   const session = await runtime.load(step.model, {
@@ -150,8 +152,13 @@ export function assertFits(model: Model, data: ImageSet): void {
  *
  * @throws InputError if the configuration's parameter groups do not fit the model.
  */
-export function trainingStep(model: Model, config: TrainingConfig, data: Pick<ImageSet, 'height' | 'width'>) {
-  const { batchSize, layerDecay } = config
+export function trainingStep(
+  model: Model,
+  config: TrainingConfig,
+  data: Pick<ImageSet, 'height' | 'width'>,
+  device: Device = 'cpu',
+) {
+  const { batchSize, layerDecay, frozen } = config
   const rated = layerDecay === 1 ? model.parameters : layerwiseRates(model.parameters, layerDecay)
   const inputs: Record<string, BatchInput> = {
     images: { dtype: 'uint8', shape: [batchSize, 3, data.height, data.width] },
@@ -162,21 +169,28 @@ export function trainingStep(model: Model, config: TrainingConfig, data: Pick<Im
       branchScale: { dtype: 'float32', shape: [model.branches, batchSize], axis: 1 },
     }),
   }
+  const parameters: Record<string, ParameterSpec> = freeze(rated, frozen)
   return buildTrainStep({
-    parameters: freeze(rated, config.frozen),
+    parameters,
     inputs,
     optimizer: optimizerOf(config),
     microBatches: config.microBatches,
+    device,
     ...(config.recompute && { recompute: model.blocks }),
     ...(config.clipNorm !== null && { clipNorm: config.clipNorm }),
     ...(config.ema > 0 && { ema: config.ema }),
-    forward(_, parameters, { images, labels, targets, branchScale }) {
+    forward(_, values, { images, labels, targets, branchScale }) {
       const pixels = div(cast(images!, 'float32'), 255)
-      const { logits } = model.forward(parameters, pixels, branchScale ? { branchScale } : {})
+      const { logits, buffers = {} } = model.forward(values, pixels, {
+        ...(branchScale && { branchScale }),
+        training: true,
+        frozen: name => parameters[name]!.frozen === true,
+      })
       const wanted = (targets ?? labels)!
       return {
         loss: crossEntropy(logits, wanted, config.labelSmoothing),
         deliver: { correct: correctCount(logits, wanted) },
+        buffers,
       }
     },
   })

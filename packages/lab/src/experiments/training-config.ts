@@ -12,7 +12,10 @@ export const trainingConfig = z
       .int()
       .positive()
       .default(1)
-      .describe('parts of a batch that are worked off one after the other, for less memory; must divide it'),
+      .describe(
+        'parts of a batch that are worked off one after the other, for less memory; must divide it; ' +
+          'batch normalizations see each part by itself',
+      ),
     recompute: z
       .boolean()
       .default(false)
@@ -45,7 +48,8 @@ export const trainingConfig = z
       .array(z.string())
       .default([])
       .describe(
-        'parameters that stay as they are, by name or by what their names begin with: vit.embeddings',
+        'parameters that stay as they are, by name or by what their names begin with: vit.embeddings; ' +
+          'a batch normalization whose running statistics are among them goes by these',
       ),
     weightDecay: z.number().min(0).default(0.05).describe('decoupled, on matrices and kernels only'),
     momentum: share.default(0.9).describe('for sgd'),

@@ -2,7 +2,7 @@ import type { Graph, Shape, Value } from 'onnxgrad'
 import type { Rng } from '../random/rng.js'
 
 /** How a parameter starts when a model is trained from scratch. */
-export type Initializer = 'zeros' | 'ones' | { readonly normal: number }
+export type Initializer = 'zeros' | 'ones' | { readonly normal: number } | { readonly constant: number }
 
 export interface ModelParameter {
   readonly shape: Shape
@@ -14,6 +14,8 @@ export interface ModelParameter {
    * more for what follows the blocks (BEiT, Bao et al. 2022).
    */
   readonly depth?: number
+  /** Moved by the forward pass in training and not by the optimizer: a running mean or variance. Default false. */
+  readonly buffer?: boolean
 }
 
 /** Tensors of a model by parameter name, row-major. */
@@ -25,6 +27,13 @@ export interface ForwardOptions {
    * image: 0 or 1 / (1 − rate). Default: every branch counts once.
    */
   readonly branchScale?: Value
+  /** Batch normalizations go by the batch's own statistics and move their running ones. Default false. */
+  readonly training?: boolean
+  /**
+   * What training leaves as it is, by name: a batch normalization whose running statistics are frozen goes by them
+   * even in training. Default: nothing.
+   */
+  readonly frozen?: (parameter: string) => boolean
 }
 
 /** Where one block looks. */
@@ -36,6 +45,8 @@ export interface AttentionMap {
    * columns), one cell a patch. Tokens that stand for no patch are left out.
    */
   toGrid(perKey: Value): Value
+  /** Side of a cell in pixels, where the last cells reach past the image. Default: the cells fill it evenly. */
+  readonly cellSide?: number
 }
 
 export interface ForwardResult {
@@ -43,8 +54,13 @@ export interface ForwardResult {
   readonly logits: Value
   /** Of every block, from the input on; empty for models without attention. */
   readonly attention: readonly AttentionMap[]
-  /** Of models without attention: the last stage's activations, float32 (N, channels, rows, columns). */
+  /**
+   * Of models without attention: the last stage's activations, float32 (N, channels, rows, columns), of which the
+   * logits are made.
+   */
   readonly activations?: Value
+  /** In training: what the buffers that are not frozen become, by name. */
+  readonly buffers?: Readonly<Record<string, Value>>
 }
 
 /** An image classifier that can be built into a graph. */
@@ -95,8 +111,9 @@ export function initialValues(
 ): Float32Array {
   const data = new Float32Array(shape.reduce((n, dim) => n * dim, 1))
   if (init === 'ones') data.fill(1)
-  else if (init !== 'zeros')
-    for (let i = 0; i < data.length; i++) data[i] = truncatedNormal(rng) * init.normal
+  else if (init === 'zeros') data.fill(0)
+  else if ('constant' in init) data.fill(init.constant)
+  else for (let i = 0; i < data.length; i++) data[i] = truncatedNormal(rng) * init.normal
   return data
 }
 
@@ -121,7 +138,7 @@ export function bakeWeights(graph: Graph, model: Model, weights: Weights, scope 
 /** Number of trainable values. */
 export function parameterCount(model: Model): number {
   return Object.values(model.parameters).reduce(
-    (sum, { shape }) => sum + shape.reduce((n, dim) => n * dim, 1),
+    (sum, { shape, buffer }) => sum + (buffer ? 0 : shape.reduce((n, dim) => n * dim, 1)),
     0,
   )
 }

@@ -31,13 +31,27 @@ export class ParameterList {
     this.embedding(`${name}.bias`, [width], 'zeros')
   }
 
+  /** A batch normalization over `width` channels: a norm with running statistics. */
+  batchNorm(name: string, width: number): void {
+    this.norm(name, width)
+    this.#buffer(`${name}.running_mean`, width, 'zeros')
+    this.#buffer(`${name}.running_var`, width, 'ones')
+  }
+
+  #buffer(name: string, width: number, init: Initializer): void {
+    this.all[name] = { shape: [width], decay: false, init, depth: this.#depth, buffer: true }
+  }
+
   #layer(name: string, shape: readonly number[], normal: number, bias: boolean): void {
     this.all[`${name}.weight`] = { shape, decay: true, init: { normal }, depth: this.#depth }
     if (bias) this.embedding(`${name}.bias`, [shape[0]!], 'zeros')
   }
 }
 
-/** Standard deviation that keeps the variance of activations through a convolution and ReLU (He et al. 2015). */
-export function heNormal(inputs: number, kernel: number): number {
-  return Math.sqrt(2 / (kernel * kernel * inputs))
+/**
+ * Standard deviation that keeps the variance of activations through a convolution and ReLU; of gradients, if given
+ * the number of outputs (He et al. 2015).
+ */
+export function heNormal(channels: number, kernel: number): number {
+  return Math.sqrt(2 / (kernel * kernel * channels))
 }

@@ -37,3 +37,13 @@ export function patchAttention(probabilities: Value, leading: number): Attention
     },
   }
 }
+
+/**
+ * Puts the features of every 2×2 cells beside each other: (N, rows, columns, width) to
+ * (N, rows / 2, columns / 2, 4 · width), the upper two first. Sides must be even.
+ */
+export function mergeCells(x: Value): Value {
+  const [batch, rows, columns, width] = x.shape as [number, number, number, number]
+  const pairs = reshape(x, [(batch * rows) / 2, 2, columns / 2, 2 * width])
+  return reshape(transpose(pairs, [0, 2, 1, 3]), [batch, rows / 2, columns / 2, 4 * width])
+}

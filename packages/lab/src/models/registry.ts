@@ -1,18 +1,26 @@
 import { z } from 'zod'
 import { cct } from './cct.js'
+import { convnext } from './convnext.js'
 import type { ModelFamily } from './define-family.js'
 import { deit } from './deit.js'
 import type { Model, Task } from './model.js'
+import { preactResNet } from './preact-resnet.js'
+import { resnet } from './resnet.js'
+import { swin } from './swin.js'
 import { vit } from './vit.js'
 
 /** Every family, by its `model_type`. */
-export const families = { vit, cct, deit } as const
+export const families = { vit, deit, swin, cct, resnet, preact_resnet: preactResNet, convnext } as const
 
 /** A family's `model_type` with its keys beside it; a ViT if it has none. */
 export const modelConfig = z.discriminatedUnion('model_type', [
   strict(vit.config).extend({ model_type: z.literal('vit').default('vit') }),
   strict(cct.config).extend({ model_type: z.literal('cct') }),
   strict(deit.config).extend({ model_type: z.literal('deit') }),
+  strict(resnet.config).extend({ model_type: z.literal('resnet') }),
+  strict(preactResNet.config).extend({ model_type: z.literal('preact_resnet') }),
+  strict(swin.config).extend({ model_type: z.literal('swin') }),
+  strict(convnext.config).extend({ model_type: z.literal('convnext') }),
 ])
 export type ModelConfig = z.infer<typeof modelConfig>
 

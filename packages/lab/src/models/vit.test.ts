@@ -1,9 +1,10 @@
-import { crossEntropy, Graph, gradients, type Value } from 'onnxgrad'
+import { Graph, type Value } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { evaluate, numbers } from 'onnxgrad/testing'
 import { afterAll, describe, expect, it } from 'vitest'
 import { rng } from '../random/rng.js'
-import { naiveCrossEntropy, naiveViT } from '../testing/naive-vit.js'
+import { gradientErrors } from '../testing/gradient-errors.js'
+import { naiveViT } from '../testing/naive-vit.js'
 import { strongWeights, tinyImages, tinyViT } from '../testing/tiny.js'
 import { initialWeights, parameterCount } from './model.js'
 import { type ViTConfig, vit, vitConfig } from './vit.js'
@@ -63,41 +64,9 @@ describe.each(Object.entries(variants))('a ViT with %s', (_, changes) => {
   })
 
   it('has the loss gradient of central differences, at every parameter', async () => {
-    const { model, graph, parameters, result } = built(changes)
-    const loss = crossEntropy(result.logits, graph.constant('int64', [2], labels), 0.1)
-    const names = Object.keys(model.parameters)
-    const parts = gradients(
-      [{ value: loss }],
-      names.map(name => parameters[name]!),
-    )
-    parts.forEach((part, i) => {
-      graph.output(`d ${names[i]}`, part!)
-    })
-    const weights = strongWeights(model, 3)
-    const got = await evaluate(runtime, graph, { ...weights, pixels })
-    const lossAt = (changed: Record<string, Float64Array>) =>
-      (naiveCrossEntropy(naiveViT(model, changed, image(0)).logits, labels[0]!, 0.1) +
-        naiveCrossEntropy(naiveViT(model, changed, image(1)).logits, labels[1]!, 0.1)) /
-      2
-    const exact = Object.fromEntries(names.map(name => [name, Float64Array.from(weights[name]!)]))
-    const step = 1e-5
-    const errors: Record<string, number> = {}
-    for (const name of names) {
-      const analytic = numbers(got[`d ${name}`])
-      expect(got[`d ${name}`]!.shape).toEqual(model.parameters[name]!.shape)
-      // The largest element and some spread evenly over the tensor.
-      const largest = analytic.reduce((at, v, i) => (Math.abs(v) > Math.abs(analytic[at]!) ? i : at), 0)
-      const probes = new Set([largest, ...[0.1, 0.5, 0.9].map(f => Math.floor(f * analytic.length))])
-      // A key's bias shifts all scores of a row alike, which softmax does not see: its gradient is 0 but for rounding.
-      const scale = Math.max(Math.abs(analytic[largest]!), 1e-3)
-      errors[name] = 0
-      for (const at of probes) {
-        const moved = (by: number) =>
-          lossAt({ ...exact, [name]: exact[name]!.with(at, exact[name]![at]! + by) })
-        const numeric = (moved(step) - moved(-step)) / (2 * step)
-        errors[name] = Math.max(errors[name], Math.abs(analytic[at]! - numeric) / scale)
-      }
-    }
+    const model = tinyViT(changes)
+    const reference: Parameters<typeof gradientErrors>[5] = (w, x) => naiveViT(model, w, x).logits
+    const errors = await gradientErrors(runtime, model, strongWeights(model, 3), pixels, labels, reference)
     expect(Object.entries(errors).filter(([, error]) => !(error < 1e-4))).toEqual([])
   })
 })

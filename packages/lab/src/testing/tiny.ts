@@ -29,10 +29,13 @@ export function tinyViT(changes: Partial<ViTConfig> = {}): TinyViT {
 export function strongWeights(model: Model, seed: number, scale = 0.4): Record<string, Float32Array> {
   const random = rng(seed, 'strong')
   return Object.fromEntries(
-    Object.entries(model.parameters).map(([name, { shape, init }]) => {
+    Object.entries(model.parameters).map(([name, { shape, init, buffer }]) => {
       const size = shape.reduce((n, dim) => n * dim, 1)
       const centre = init === 'ones' ? 1 : 0
-      return [name, Float32Array.from({ length: size }, () => centre + scale * random.normal())]
+      const draw = () => centre + scale * random.normal()
+      // A buffer that starts at one is a variance.
+      const variance = buffer && init === 'ones'
+      return [name, Float32Array.from({ length: size }, () => (variance ? Math.abs(draw()) + 0.1 : draw()))]
     }),
   )
 }

@@ -219,7 +219,8 @@ function readAttribute(message: AttributeMessage, node: string, external?: Exter
     case attributeTypes.int:
       return clamped(message.i)
     case attributeTypes.string:
-      return new TextDecoder().decode(message.s)
+      // A field that is left out is a plain empty array.
+      return new TextDecoder().decode(Uint8Array.from(message.s))
     case attributeTypes.tensor:
       if (!message.t) throw new InputError(`${where} is empty; the file is damaged`)
       return readTensor(message.t, where, external)

@@ -1,4 +1,4 @@
-import { type AttributeKind, integers, required } from '../ops/define-op.js'
+import { type AttributeKind, constantNumbers, integers, required } from '../ops/define-op.js'
 import { opFor } from '../ops/registry.js'
 import type { Tensor } from '../runtime/session.js'
 import { dataTypes } from './onnx-schema.js'
@@ -132,7 +132,7 @@ const conversions: Readonly<Record<string, Conversion>> = {
     return to.apply('Expand', [to.constant(dtype, [], data), required(inputs, 0)])
   },
   Range({ inputs }, to) {
-    const [start, limit, delta] = [0, 1, 2].map(i => integers(required(inputs, i))[0]) as [
+    const [start, limit, delta] = [0, 1, 2].map(i => constantNumbers(required(inputs, i))[0]) as [
       number,
       number,
       number,
@@ -206,7 +206,7 @@ const conversions: Readonly<Record<string, Conversion>> = {
   Identity: ({ inputs }) => [required(inputs, 0)],
   Dropout({ inputs, outputs }, to) {
     const x = required(inputs, 0)
-    if (inputs[2] && integers(inputs[2])[0] !== 0) {
+    if (inputs[2] && constantNumbers(inputs[2])[0] !== 0) {
       throw new Error(
         'training_mode draws random numbers, which is not supported; export the model in eval mode',
       )

@@ -1,11 +1,12 @@
-import type { Attributes, Value } from '../graph/types.js'
+import { InputError } from '../errors.js'
+import { type Attributes, sizeOf, type Value } from '../graph/types.js'
 import { defineOp, int, type OpCase, type OpDefinition, required } from './define-op.js'
 import { add, div, mul, neg, sqrt, sub } from './elementwise.js'
 import { reduceMean, reduceSum } from './reduction.js'
 import { reshape } from './reshaping.js'
 
 export interface BatchNormOptions {
-  /** Normalize by the batch's own statistics and move the running ones. Default false. */
+  /** Normalize by the batch's own statistics and move the running ones. Default false: by the running ones. */
   readonly training?: boolean
   /** Share of the running statistics kept, as ONNX has it (PyTorch's is 1 minus this). Default 0.9. */
   readonly momentum?: number
@@ -14,8 +15,12 @@ export interface BatchNormOptions {
 }
 
 /**
- * Batch normalization (Ioffe and Szegedy 2015) of (N, C, …) by vectors of length C.
- * @returns the normalized values and, in training, the running mean and (population) variance after this batch.
+ * Batch normalization (Ioffe and Szegedy 2015) of (N, C, …) by vectors of length C, as PyTorch has it: a batch is
+ * normalized by its population variance, and what joins the running variance is the unbiased one. ONNX's operator
+ * has only the former, and no kernel for training on WebGPU: so training is plain operators.
+ *
+ * @returns the normalized values and the running mean and variance: in training, as they are after this batch.
+ * @throws InputError in training, if there is but one value a channel.
  */
 export function batchNorm(
   x: Value,
@@ -23,12 +28,26 @@ export function batchNorm(
   { training = false, momentum = 0.9, epsilon = 1e-5 }: BatchNormOptions = {},
 ): { y: Value; mean: Value; variance: Value } {
   const { scale, shift, mean, variance } = parameters
-  const [y, nextMean, nextVariance] = x.graph.apply('BatchNormalization', [x, scale, shift, mean, variance], {
-    epsilon,
-    momentum,
-    ...(training && { training_mode: 1 }),
-  })
-  return { y: y!, mean: nextMean ?? mean, variance: nextVariance ?? variance }
+  if (!training) {
+    const inputs = [x, scale, shift, mean, variance]
+    return { y: x.graph.apply('BatchNormalization', inputs, { epsilon })[0]!, mean, variance }
+  }
+  const axes = others(x)
+  const count = sizeOf(axes.map(axis => x.shape[axis]!))
+  if (count < 2)
+    throw new InputError(
+      'batch normalization cannot learn from one value a channel: use larger batches, fewer micro-batches or larger images',
+    )
+  const batchMean = reduceMean(x, axes, { keep: true })
+  const centred = sub(x, batchMean)
+  const squares = reduceSum(mul(centred, centred), axes)
+  const factor = div(scale, sqrt(add(mul(squares, 1 / count), epsilon)))
+  const moved = (running: Value, batch: Value) => add(mul(running, momentum), mul(batch, 1 - momentum))
+  return {
+    y: add(mul(centred, perChannel(factor, x)), perChannel(shift, x)),
+    mean: moved(mean, reshape(batchMean, mean.shape)),
+    variance: moved(variance, mul(squares, 1 / (count - 1))),
+  }
 }
 
 /** All axes but that of the channels. */

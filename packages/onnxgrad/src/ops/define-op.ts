@@ -71,8 +71,16 @@ export function vector(x: Value, values: readonly number[]): Value {
   return x.graph.constant('int64', [values.length], values)
 }
 
-/** The integers of a constant int64 input. Throws where the input is not a constant. */
+/** The integers of a constant int64 or int32 input. Throws where the input is not a constant, or of another type. */
 export function integers(value: Value): number[] {
+  const numbers = constantNumbers(value)
+  if (value.dtype !== 'int64' && value.dtype !== 'int32')
+    throw new Error(`'${value.name}' is ${value.dtype}, where integers are expected`)
+  return numbers
+}
+
+/** The values of a constant input of any type. Throws where it is not a constant. */
+export function constantNumbers(value: Value): number[] {
   if (!value.data) throw new Error(`'${value.name}' must be a constant`)
   return Array.from(value.data, Number)
 }

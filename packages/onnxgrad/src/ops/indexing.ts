@@ -64,11 +64,13 @@ function sumRows(dy: Value, indices: Value, length: number): Value {
       sources[at < 0 ? at + length : at]!.push(i)
     })
     const most = sources.reduce((longest, rows) => Math.max(longest, rows.length), 1)
+    // A permutation's adjoint is the opposite permutation.
+    if (most === 1 && length === count) return gather(dy, sources.flat(), 1)
     if (most === 1 || most * length <= 4 * count) {
       const table = sources.flatMap(rows => [...rows, ...new Array<number>(most - rows.length).fill(count)])
       const padded = pad(dy, [0, 0, 0], [0, 1, 0])
       const gathered = gather(padded, dy.graph.constant('int64', [length, most], table), 1)
-      return reduceSum(gathered, [2])
+      return most === 1 ? reshape(gathered, [outer, length, inner]) : reduceSum(gathered, [2])
     }
   }
   const places = expand(reshape(indices, [1, count, 1]), [outer, count, inner])
@@ -152,6 +154,8 @@ export const indexings: OpDefinition[] = [
     },
     cases: [
       { name: 'one place', inputs: [[3, 2]], build: (_, [x]) => gather(x!, -1, 1) },
+      { name: 'a permutation', inputs: [[3, 2]], build: (_, [x]) => gather(x!, [2, -3, 1]) },
+      { name: 'some rows, each once', inputs: [[4, 2]], build: (_, [x]) => gather(x!, [3, 1]) },
       { name: 'repeated rows', inputs: [[3, 2]], build: (_, [x]) => gather(x!, [2, 0, 2, -1]) },
       {
         name: 'a table of indices along an inner axis',

@@ -1,5 +1,5 @@
 import { type Attributes, type Shape, sizeOf, type Value } from '../graph/types.js'
-import { defineOp, int, integers, type OpDefinition, required } from './define-op.js'
+import { constantNumbers, defineOp, int, integers, type OpDefinition, required } from './define-op.js'
 import { mul } from './elementwise.js'
 import { transpose } from './layout.js'
 import { matmul } from './matrix-product.js'
@@ -40,7 +40,7 @@ function target(inputs: readonly (Value | null)[]): { shape: Shape; scales: numb
     return { shape, scales: shape.map((dim, i) => dim / x.shape[i]!) }
   }
   if (!scales || scales.shape[0] !== x.shape.length) throw new Error('neither scales nor sizes fit the input')
-  const factors = integers(scales)
+  const factors = constantNumbers(scales)
   return { shape: x.shape.map((dim, i) => Math.floor(dim * factors[i]!)), scales: factors }
 }
 

@@ -5,13 +5,14 @@ import { liveNodes } from '../graph/live-nodes.js'
 import { toOnnx } from '../graph/to-onnx.js'
 import { add, mul, tanh } from '../ops/elementwise.js'
 import { transpose } from '../ops/layout.js'
-import { gemm } from '../ops/matrix-product.js'
+import { fusedMatMul, gemm } from '../ops/matrix-product.js'
 import { reduceSum } from '../ops/reduction.js'
 import { reshape } from '../ops/reshaping.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { evaluate, numbers } from '../testing/evaluate.js'
 import { shareCommonSubexpressions } from './common-subexpressions.js'
 import { foldScalars } from './fold-scalars.js'
+import { forDevice } from './for-device.js'
 import { recompute } from './recompute.js'
 
 const runtime = startRuntime({ threads: 1 })
@@ -153,5 +154,20 @@ describe('recompute', () => {
     const after = recompute(twoBlocks(), ['block0', 'block1'])
     const copies = (graph: Graph) => liveNodes(graph).filter(node => node.op === 'Tanh').length
     expect(copies(shareCommonSubexpressions(after))).toBe(copies(after))
+  })
+})
+
+describe('forDevice', () => {
+  it('writes FusedMatMul out where there is no kernel for it', async () => {
+    const { graph, a, b } = inputs()
+    graph.within('block0', () => {
+      graph.output('plain', fusedMatMul(a, b))
+      graph.output('both', fusedMatMul(b, a, { transA: true, transB: true, alpha: -0.5 }))
+    })
+    expect(forDevice(graph, 'cpu')).toBe(graph)
+    const after = forDevice(graph, 'webgpu')
+    expect(after.nodes.map(({ op }) => op)).toEqual(['MatMul', 'Transpose', 'Transpose', 'MatMul', 'Mul'])
+    expect(after.nodes.every(({ name }) => name.startsWith('block0/'))).toBe(true)
+    await sameResults(graph, after)
   })
 })

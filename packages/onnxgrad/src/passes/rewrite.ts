@@ -8,7 +8,9 @@ export interface Rewriting {
   readonly inputs: readonly (Value | null)[]
   /** What a value of the old graph became. */
   readonly translate: (value: Value) => Value
-  /** Applies an operator under the old node's scope. */
+  /** Builds nodes under the old node's scope. */
+  within<T>(build: () => T): T
+  /** Applies an operator there. */
   apply(op: string, inputs: readonly (Value | null)[], attributes?: Attributes): readonly Value[]
 }
 
@@ -34,11 +36,11 @@ export function rewrite(
   for (const node of liveNodes(graph)) {
     const inputs = node.inputs.map(input => input && translate(input))
     const scope = node.name.slice(0, Math.max(0, node.name.lastIndexOf('/')))
+    const within: Rewriting['within'] = build => (scope ? copy.within(scope, build) : build())
     const apply: Rewriting['apply'] = (op, operands, attributes) =>
-      scope
-        ? copy.within(scope, () => copy.apply(op, operands, attributes))
-        : copy.apply(op, operands, attributes)
-    const outputs = visit({ node, inputs, translate, apply }) ?? apply(node.op, inputs, node.attributes)
+      within(() => copy.apply(op, operands, attributes))
+    const outputs =
+      visit({ node, inputs, translate, within, apply }) ?? apply(node.op, inputs, node.attributes)
     node.outputs.forEach((output, i) => {
       if (outputs[i]) became.set(output, outputs[i])
     })

@@ -93,7 +93,9 @@ function eventsOf(json: string): RuntimeEvent[] {
   throw new InputError('the profile is no JSON array of events: release the session before it is read')
 }
 
+/** The outermost scope, whichever micro-batch it is in, without its number. */
 function scopeOf(name: string): string {
-  const end = name.indexOf('/')
-  return end < 0 ? '' : name.slice(0, end).replace(/\d+$/, '')
+  const within = name.replace(/^micro\d+\//, '')
+  const end = within.indexOf('/')
+  return end < 0 ? '' : within.slice(0, end).replace(/\d+$/, '')
 }

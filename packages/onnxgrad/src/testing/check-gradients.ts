@@ -7,6 +7,7 @@ import { reduceSum } from '../ops/reduction.js'
 import type { Runtime, Tensor } from '../runtime/session.js'
 
 export { evaluate, numbers } from './evaluate.js'
+export * from './fuzz.js'
 
 export interface GradientCheck {
   /** Shapes of the inputs that are differentiated at. */

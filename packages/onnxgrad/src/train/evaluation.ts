@@ -12,12 +12,14 @@ export type Forward = (
   graph: Graph,
   parameters: Values,
   inputs: Values,
-) => { loss: Value; deliver?: Readonly<Record<string, Value>> }
+) => { loss: Value; deliver?: Values; buffers?: Values }
 
 /** What one forward and backward pass over the batch gives. */
 export interface Evaluation {
   readonly loss: Value
   readonly deliver: Values
+  /** The buffers' next values: of micro-batches, the mean of what each makes of the same first ones. */
+  readonly buffers: Values
   /** One a parameter, in their order. */
   readonly gradients: readonly Value[]
 }
@@ -42,7 +44,7 @@ export function evaluateAt(
 ): Evaluation {
   const { graph, forward, inputs, specs, microBatches } = options
   const pass = (part: Values, share: number): Evaluation => {
-    const { loss, deliver = {} } = forward(graph, parameters, part)
+    const { loss, deliver = {}, buffers = {} } = forward(graph, parameters, part)
     // The share in the mean over all micro-batches; of all there is, no node is needed.
     const seed = share === 1 ? {} : { seed: graph.constant(loss.dtype, [], [share]) }
     const found = graph.within('backward', () =>
@@ -55,7 +57,7 @@ export function evaluateAt(
       if (!gradient) throw new GraphError(`parameter '${wrt[i]}' has no influence on the loss`)
       return gradient
     })
-    return { loss, deliver, gradients: reached }
+    return { loss, deliver, buffers, gradients: reached }
   }
   if (microBatches === 1) return pass(inputs, 1)
   let total: Evaluation | undefined
@@ -68,15 +70,19 @@ export function evaluateAt(
       return joined(total, pass(ready, 1 / microBatches))
     })
   }
-  return { ...total!, loss: mul(total!.loss, 1 / microBatches) }
+  const mean = (sum: Value) => mul(sum, 1 / microBatches)
+  return { ...total!, loss: mean(total!.loss), buffers: mapValues(total!.buffers, mean) }
+}
+
+function mapValues(values: Values, change: (value: Value, name: string) => Value): Values {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, change(value, name)]))
 }
 
 function joined(total: Evaluation, part: Evaluation): Evaluation {
   return {
     loss: add(total.loss, part.loss),
-    deliver: Object.fromEntries(
-      Object.entries(part.deliver).map(([name, value]) => [name, add(total.deliver[name]!, value)]),
-    ),
+    deliver: mapValues(part.deliver, (value, name) => add(total.deliver[name]!, value)),
+    buffers: mapValues(part.buffers, (value, name) => add(total.buffers[name]!, value)),
     gradients: part.gradients.map((gradient, i) => add(total.gradients[i]!, gradient)),
   }
 }

@@ -1,7 +1,7 @@
 import { InputError } from '../errors.js'
 import type { Shape } from '../graph/types.js'
 
-/** A trainable tensor, float32. */
+/** A tensor of a model, float32. */
 export interface ParameterSpec {
   readonly shape: Shape
   /** Whether weight decay applies. Usual: matrices and kernels yes; biases, norms and embeddings no. */
@@ -10,6 +10,11 @@ export interface ParameterSpec {
   readonly rate?: number
   /** Stays as it is: no gradient, no optimizer memory, no average. Default false. */
   readonly frozen?: boolean
+  /**
+   * Moved by the forward pass and not by the optimizer, as a batch normalization's running statistics are: no
+   * gradient, no memory, no decay, no average. Default false.
+   */
+  readonly buffer?: boolean
 }
 
 /** A parameter that knows its place: 0 for what works on the input itself, largest for the head. */

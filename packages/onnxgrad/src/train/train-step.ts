@@ -1,11 +1,13 @@
 import { InputError } from '../errors.js'
 import { Graph, GraphError } from '../graph/graph.js'
 import { toOnnx } from '../graph/to-onnx.js'
-import { allocate, sizeOf, type Value } from '../graph/types.js'
+import { allocate, sameShape, showType, sizeOf, type Value } from '../graph/types.js'
 import { add, div, min, mul, sub } from '../ops/elementwise.js'
 import { shareCommonSubexpressions } from '../passes/common-subexpressions.js'
 import { foldScalars } from '../passes/fold-scalars.js'
+import { forDevice } from '../passes/for-device.js'
 import { recompute } from '../passes/recompute.js'
+import type { Device } from '../runtime/device.js'
 import type { Feeds, Tensor } from '../runtime/session.js'
 import { evaluateAt, type Forward } from './evaluation.js'
 import { globalNorm } from './global-norm.js'
@@ -18,9 +20,10 @@ export interface TrainStepOptions {
   /** What is fed at every step, by name: the batch. */
   readonly inputs?: Readonly<Record<string, BatchInput>>
   /**
-   * Builds the forward pass from the parameters and `inputs`: returns the scalar loss, a mean over the batch, and
-   * whatever else each step is to deliver, sums over the batch. It may also add inputs of its own to the graph,
-   * unless it has to be called more than once: for every micro-batch, and twice for SAM.
+   * Builds the forward pass from the parameters and `inputs`: returns the scalar loss, a mean over the batch,
+   * whatever else each step is to deliver, sums over the batch, and what every buffer that is not frozen becomes. It
+   * may also add inputs of its own to the graph, unless it has to be called more than once: for every micro-batch, and
+   * twice for SAM.
    */
   readonly forward: Forward
   readonly optimizer: Optimizer
@@ -28,7 +31,7 @@ export interface TrainStepOptions {
   readonly clipNorm?: number
   /**
    * Equal parts of the batch that are worked off one after the other, their gradients added up: less memory for
-   * the same result up to rounding. Default 1.
+   * the same result up to rounding, unless the forward pass mixes examples as batch normalization does. Default 1.
    */
   readonly microBatches?: number
   /**
@@ -41,6 +44,8 @@ export interface TrainStepOptions {
    * min(ema, (1 + step) / (10 + step)), so that the first steps are soon forgotten. Default: none.
    */
   readonly ema?: number
+  /** What the step will run on: see `forDevice`. Default 'cpu'. */
+  readonly device?: Device
 }
 
 /** A training step as one ONNX model: forward, backward and optimizer. */
@@ -69,16 +74,17 @@ export function averageName(parameter: string): string {
 
 /**
  * Builds a training step. It delivers `loss`, `gradientNorm` (before clipping) and what `forward` delivers. With
- * SAM, the loss and what is delivered are those at the parameters, the norm is that of the second gradient.
+ * SAM, the loss, what is delivered and the buffers are those at the parameters, the norm is that of the second gradient.
  *
- * @throws GraphError if a parameter does not reach the loss, or the batch does not divide into micro-batches.
+ * @throws GraphError if a parameter does not reach the loss, a buffer has no next value, or the batch does not
+ * divide into micro-batches.
  * @throws InputError if every parameter is frozen.
  */
 export function buildTrainStep(options: TrainStepOptions): TrainStep {
   const { parameters, inputs: specs = {}, optimizer, clipNorm, microBatches = 1, ema } = options
   const graph = new Graph()
   const names = Object.keys(parameters)
-  const trained = names.filter(name => !parameters[name]!.frozen)
+  const trained = names.filter(name => !parameters[name]!.frozen && !parameters[name]!.buffer)
   if (trained.length === 0) throw new InputError('every parameter is frozen: leave one free to train')
   const values: Record<string, Value> = {}
   for (const name of names) values[name] = graph.input(name, 'float32', parameters[name]!.shape)
@@ -86,7 +92,7 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
   for (const [name, { dtype, shape }] of Object.entries(specs)) inputs[name] = graph.input(name, dtype, shape)
 
   const evaluation = { graph, forward: onceUnlessDeclared(options), inputs, specs, microBatches }
-  const { loss, deliver, gradients } = evaluateAt(values, trained, evaluation)
+  const { loss, deliver, buffers, gradients } = evaluateAt(values, trained, evaluation)
   let grads = gradients
   if (optimizer.perturb) {
     const moved = optimizer.perturb(
@@ -139,9 +145,13 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
       keep(averageName(name), add(mul(average, emaDecay!), mul(next.parameter, sub(1, emaDecay!))))
     })
     // State like the others, so that one model serves any weights and a checkpoint holds them all.
-    for (const name of names) if (parameters[name]!.frozen) keep(name, values[name]!)
+    for (const name of names) {
+      const { buffer, frozen } = parameters[name]!
+      if (frozen) keep(name, values[name]!)
+      else if (buffer) keep(name, nextOf(name, values[name]!, buffers[name]))
+    }
   })
-  const shared = foldScalars(shareCommonSubexpressions(graph))
+  const shared = foldScalars(shareCommonSubexpressions(forDevice(graph, options.device ?? 'cpu')))
   const optimized = options.recompute ? recompute(shared, options.recompute) : shared
   return {
     graph: optimized,
@@ -150,11 +160,11 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
     initialState(weights) {
       const first: Record<string, Tensor> = {}
       for (const name of names) {
-        const { shape, frozen } = parameters[name]!
+        const { shape, frozen, buffer } = parameters[name]!
         const data = weights[name]
         if (!data) throw new GraphError(`parameter '${name}' has no first value`)
         first[name] = { dtype: 'float32', shape, data }
-        if (frozen) continue
+        if (frozen || buffer) continue
         for (const slot of optimizer.slots) {
           first[slotName(slot, name)] = { dtype: 'float32', shape, data: allocate('float32', sizeOf(shape)) }
         }
@@ -176,6 +186,15 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
         names.map(name => [name, (tensors[averageName(name)] ?? tensors[name])!.data as Float32Array]),
       ),
   }
+}
+
+/** What a buffer becomes. Throws GraphError if the forward pass does not say, or it is of another shape. */
+function nextOf(name: string, now: Value, next: Value | undefined): Value {
+  if (next && sameShape(next.shape, now.shape)) return next
+  throw new GraphError(
+    `the forward pass must return under buffers what '${name}' [${now.shape.join(', ')}] becomes, ` +
+      `not ${next ? showType(next) : 'nothing'}`,
+  )
 }
 
 /** The forward pass, which may add inputs to the graph only if it is called no more than once. */

@@ -7,6 +7,7 @@ const here = scratch('bench')
 afterAll(() => here.remove())
 
 const shape = { width: 16, depth: 2, heads: 2, patch: 8, image: 32, batch: 4, threads: 1, seconds: 1 }
+const settings = { ...shape, microBatches: 2 }
 const flags = Object.entries(shape).flatMap(([name, value]) => [`--${name}`, String(value)])
 
 describe('ageb bench', () => {
@@ -24,7 +25,7 @@ describe('ageb bench', () => {
   })
 
   it('says on what it was measured', () => {
-    expect(result).toMatchObject({ device: 'cpu', cpu: expect.any(String), threads: 1, settings: shape })
+    expect(result).toMatchObject({ device: 'cpu', cpu: expect.any(String), threads: 1, settings })
     // Before each of the five parts, and at the end.
     expect(result.gemmGflopsMeasured.length).toBe(6)
     expect(result.gemmGflops).toBe(Math.max(...result.gemmGflopsMeasured))
@@ -74,7 +75,9 @@ describe('ageb bench', () => {
     expect(runs).toBe(5)
     const scopes = new Set(entries.map(({ scope }) => scope))
     for (const scope of ['embeddings', 'block', 'backward', 'optimizer']) expect(scopes).toContain(scope)
-    expect(entries.find(({ op, scope }) => op === 'Gemm' && scope === 'block')!.calls).toBe(6 * shape.depth)
+    expect(entries.find(({ op, scope }) => op === 'Gemm' && scope === 'block')!.calls).toBe(
+      6 * shape.depth * settings.microBatches,
+    )
   })
 })
 
@@ -90,6 +93,7 @@ it.each([
   [['--only', 'train,nothing'], "'nothing' is none of train"],
   [['--heads', '5'], '--heads'],
   [['--seconds', '0'], 'whole number from 1'],
+  [['--micro-batches', '3'], '--micro-batches 3 does not divide --batch 64'],
 ])('of %j is misuse', async (more, message) => {
   const ended = await here.ageb(['bench', ...more])
   expect(ended).toMatchObject({ code: 2, stdout: '' })

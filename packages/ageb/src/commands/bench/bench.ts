@@ -52,6 +52,9 @@ export async function bench(
   } catch (error) {
     throw new UsageError(`${(error as Error).message}: change --width, --heads, --patch or --image`)
   }
+  const { batch, microBatches } = settings
+  if (batch % microBatches !== 0)
+    throw new UsageError(`--micro-batches ${microBatches} does not divide --batch ${batch}: choose a divisor`)
   const throughputs = [await throughput(settings.threads, terminal)]
   const measured: Partial<Record<keyof PartResults, PartResults[keyof PartResults] & Beside>> = {}
   for (const part of parts) {

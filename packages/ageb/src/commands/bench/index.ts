@@ -23,6 +23,7 @@ export function benchCommand(program: Command): void {
     .option('--only <parts>', `some of the parts ${partNames.join(',')}`, parts)
     .option('--seconds <n>', 'for each part', wholeNumber(1), 20)
     .option('--batch <n>', 'images a step', wholeNumber(1), 64)
+    .option('--micro-batches <n>', 'parts of a training batch; must divide it', wholeNumber(1), 2)
     .option('--width <n>', 'of a token; the hidden layer is four times as wide', wholeNumber(1), 192)
     .option('--depth <n>', 'number of blocks', wholeNumber(1), 12)
     .option('--heads <n>', 'attention heads', wholeNumber(1), 3)

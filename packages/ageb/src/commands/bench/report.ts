@@ -16,6 +16,15 @@ export function benchText(result: BenchResult): string {
       `${s.heads} heads, ${s.image}×${s.image} pixels, patches of ${s.patch}, batch ${s.batch}`,
     ],
     ...(train ? paceRows('training', train) : []),
+    ...(train && s.microBatches > 1
+      ? [
+          [
+            '… a batch in parts',
+            String(s.microBatches),
+            'micro-batches, for the caches; the result is the same',
+          ] as const,
+        ]
+      : []),
     ...(trigger ? paceRows('trigger', trigger) : []),
     ...(trigger
       ? [['… in forward passes', `${trigger.timesForward.toFixed(2)}×`, 'the same model and batch'] as const]

@@ -17,6 +17,8 @@ export interface BenchSettings {
   readonly image: number
   /** Images a step. */
   readonly batch: number
+  /** Parts of a training step's batch, worked off one after the other for the caches' sake; the result is the same. */
+  readonly microBatches: number
   /** Of the runtime. */
   readonly threads: number
   /** Of each part, after its warm-up. */

@@ -13,7 +13,7 @@ export const agebParameters = z.strictObject({
   gradient: z
     .enum(['pixel', 'patch', 'class-token'])
     .default('pixel')
-    .describe('what the attention gradient is taken at'),
+    .describe('what the attention gradient is taken at; class-token: where the surrogate has one'),
   label: z
     .enum(['prediction', 'true-label'])
     .default('prediction')

@@ -1,10 +1,12 @@
-import { Graph } from 'onnxgrad'
+import { Graph, InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { evaluate, numbers } from 'onnxgrad/testing'
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Model } from '../../models/model.js'
-import { naiveCrossEntropy, naiveViT } from '../../testing/naive-vit.js'
+import { bakeWeights, type Model } from '../../models/model.js'
+import { naiveCrossEntropy } from '../../testing/naive-layers.js'
+import { naiveViT } from '../../testing/naive-vit.js'
 import { strongWeights, type TinyViT, tinyImages, tinyViT } from '../../testing/tiny.js'
+import { tinyPreActResNet, tinyResNet } from '../../testing/tiny-resnet.js'
 import { attentionGradient, type GradientAt } from './attention-gradient.js'
 
 const runtime = startRuntime({ threads: 1 })
@@ -100,7 +102,104 @@ describe.each(Object.entries(models))('the attention gradient of a ViT %s', (_, 
   })
 })
 
-describe('a surrogate without attention', () => {
+describe.each([8, 9])('the gradient of a model without attention, images %i pixels wide', side => {
+  const resnet = tinyResNet({ image_size: side })
+  // Without the ReLU that a ResNet has within its blocks: central differences want a smooth function.
+  const smooth = tinyPreActResNet({ image_size: side })
+  const weightsOf = (model: Model) => strongWeights(model, 4)
+  const labels = [1, 2]
+  const size = 3 * side * side
+  const images = Float64Array.from(tinyImages(2, 1, side).pixels, v => v / 255)
+
+  async function at(model: Model, kind: GradientAt) {
+    const graph = new Graph()
+    const x = graph.input('x', 'float32', [2, 3, side, side])
+    graph.output(
+      'g',
+      attentionGradient(x, { model, weights: weightsOf(model) }, kind, graph.constant('int64', [2], labels)),
+    )
+    const { g } = await evaluate(runtime, graph, { x: images })
+    expect(g!.shape).toEqual([2, 1, side, side])
+    return numbers(g)
+  }
+  async function forward(model: Model, x: Float64Array) {
+    const graph = new Graph()
+    const pixels = graph.input('x', 'float32', [x.length / size, 3, side, side])
+    const { logits, activations } = model.forward(bakeWeights(graph, model, weightsOf(model)), pixels)
+    graph.output('logits', logits)
+    graph.output('activations', activations!)
+    const got = await evaluate(runtime, graph, { x })
+    return { logits: numbers(got.logits), activations: got.activations! }
+  }
+
+  it("'pixel' is that of the loss, since all of it goes through the activations", async () => {
+    const got = await at(smooth, 'pixel')
+    const step = 0.005
+    // Both moves of all three channels of some pixels, in one batch.
+    const pixels = [0, 1, side + 3, 4 * side + 4, side * side - 1]
+    const moves = [0, 1].flatMap(n =>
+      pixels.flatMap(pixel => [0, 1, 2].flatMap(c => [step, -step].map(by => ({ n, pixel, c, by })))),
+    )
+    const moved = new Float64Array(moves.length * size)
+    moves.forEach(({ n, pixel, c, by }, i) => {
+      moved.set(images.subarray(n * size, (n + 1) * size), i * size)
+      moved[i * size + c * side * side + pixel]! += by
+    })
+    const { logits } = await forward(smooth, moved)
+    const loss = (i: number) => naiveCrossEntropy(logits.slice(3 * i, 3 * i + 3), labels[moves[i]!.n]!)
+    const expected = [0, 1].flatMap(n =>
+      pixels.map(pixel =>
+        moves.reduce(
+          (sum, move, i) =>
+            move.n === n && move.pixel === pixel && move.by > 0
+              ? sum + Math.abs(loss(i) - loss(i + 1)) / (2 * step)
+              : sum,
+          0,
+        ),
+      ),
+    )
+    const there = [0, 1].flatMap(n => pixels.map(pixel => got[n * side * side + pixel]!))
+    expect(worst(there, expected)).toBeLessThan(5e-3)
+  })
+
+  it("'patch' is the mean of |A ⊙ ∂L/∂A| over channels, at the cell of the pixel", async () => {
+    const got = await at(resnet, 'patch')
+    const { logits, activations } = await forward(resnet, images)
+    const [, channels, rows, columns] = activations.shape as [number, number, number, number]
+    expect([rows, columns]).toEqual([Math.ceil(side / 2), Math.ceil(side / 2)])
+    const A = numbers(activations)
+    const head = weightsOf(resnet)['classifier.1.weight']!
+    const expected = Array.from({ length: 2 * side * side }, (_, i) => {
+      const [n, y, x] = [Math.floor(i / side / side), Math.floor(i / side) % side, i % side]
+      const exps = logits.slice(3 * n, 3 * n + 3).map(Math.exp)
+      const total = exps.reduce((a, b) => a + b)
+      const cell = Math.floor((y * rows) / side) * columns + Math.floor((x * columns) / side)
+      let sum = 0
+      for (let c = 0; c < channels; c++) {
+        // ∂L/∂A through mean and head: Σ over classes of (probability − target) · weight / cells.
+        const slope = exps.reduce(
+          (s, e, k) => s + (e / total - (k === labels[n] ? 1 : 0)) * head[k * channels + c]!,
+          0,
+        )
+        sum += Math.abs((A[(n * channels + c) * rows * columns + cell]! * slope) / (rows * columns))
+      }
+      return sum / channels
+    })
+    expect(worst(got, expected)).toBeLessThan(1e-4)
+  })
+
+  it("'class-token' is refused", () => {
+    const surrogate = { model: resnet, weights: weightsOf(resnet) }
+    const take = () => {
+      const x = new Graph().input('x', 'float32', [2, 3, side, side])
+      return attentionGradient(x, surrogate, 'class-token', null)
+    }
+    expect(take).toThrow(InputError)
+    expect(take).toThrow('the surrogate (resnet) has no class token: take the gradient at pixel or patch')
+  })
+})
+
+describe('a surrogate with neither attention nor activations', () => {
   it('is refused', () => {
     const graph = new Graph()
     const x = graph.input('x', 'float32', [1, 3, SIDE, SIDE])
@@ -109,6 +208,8 @@ describe('a surrogate without attention', () => {
       forward: (p, v) => ({ ...models.plain.forward(p, v), attention: [] }),
     }
     const surrogate = { model, weights: strongWeights(model, 4) }
-    expect(() => attentionGradient(x, surrogate, 'pixel', null)).toThrow('the surrogate has no attention')
+    expect(() => attentionGradient(x, surrogate, 'pixel', null)).toThrow(
+      'the surrogate (vit) has neither attention nor activations',
+    )
   })
 })

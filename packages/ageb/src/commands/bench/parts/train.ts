@@ -11,9 +11,10 @@ import { benchModel, benchWeights, noise } from './subject.js'
 
 const PROFILED_STEPS = 5
 
-const configOf = ({ batch }: BenchSettings) =>
+const configOf = ({ batch, microBatches }: BenchSettings) =>
   trainingConfig.parse({
     batchSize: batch,
+    microBatches,
     optimizer: 'adamw',
     labelSmoothing: 0,
     clipNorm: null,

@@ -1,0 +1,122 @@
+import { readFile } from 'node:fs/promises'
+import { classify, inputSide, preprocess, type ReadCheckpoint } from '@ageb/lab'
+import { InputError, type Runtime } from 'onnxgrad'
+import { startRuntime } from 'onnxgrad/node'
+import type { MachineFlags } from '../../cli/options.js'
+import { type Outcome, percent, type Row, table } from '../../cli/output.js'
+import { warnIfPoisoned } from '../../cli/provenance.js'
+import type { Terminal } from '../../cli/terminal.js'
+import { decodeRgb } from '../../data/decode.js'
+import { loadCheckpoint } from '../../files/checkpoint-folder.js'
+import { pictureFiles } from './picture-files.js'
+
+export interface PredictFlags extends MachineFlags {
+  readonly top: number
+}
+
+interface Call {
+  readonly index: number
+  readonly label: string
+  readonly probability: number
+}
+
+/** What a model calls one picture. */
+export interface Prediction extends Call {
+  readonly image: string
+  /** One a class, as the model gives them. */
+  readonly logits: readonly number[]
+  /** The most probable classes, the first being the call itself. */
+  readonly top: readonly Call[]
+}
+
+const BATCH = 32
+
+/** Classifies pictures as their checkpoint wants them preprocessed. */
+export async function predictPictures(
+  name: string,
+  given: readonly string[],
+  flags: PredictFlags,
+  terminal: Terminal,
+): Promise<Outcome> {
+  const [checkpoint, files] = await Promise.all([loadCheckpoint(name), pictureFiles(given)])
+  warnIfPoisoned(terminal, name, checkpoint)
+  assertMakesInput(checkpoint, name)
+  const runtime = startRuntime({ threads: flags.threads, device: flags.device })
+  const bar = files.length > BATCH ? terminal.progress('pictures', files.length) : undefined
+  try {
+    const predictions: Prediction[] = []
+    for (let start = 0; start < files.length; start += BATCH) {
+      const part = files.slice(start, start + BATCH)
+      predictions.push(...(await predictPart(runtime, checkpoint, part, flags.top)))
+      bar?.update(predictions.length)
+    }
+    return {
+      data: { model: name, ...(predictions.length === 1 && predictions[0]), predictions },
+      text: table(predictions.flatMap(rows)),
+    }
+  } finally {
+    bar?.stop()
+    await runtime.close()
+  }
+}
+
+async function predictPart(
+  runtime: Runtime,
+  { model, weights, preprocessing }: ReadCheckpoint,
+  files: readonly string[],
+  top: number,
+): Promise<Prediction[]> {
+  const side = model.imageSize
+  const pictures = await Promise.all(
+    files.map(async file => preprocess(await decode(file), preprocessing).pixels),
+  )
+  const pixels = new Uint8Array(files.length * 3 * side * side)
+  pictures.forEach((picture, i) => {
+    pixels.set(picture, i * picture.length)
+  })
+  const images = { pixels, count: files.length, height: side, width: side }
+  const logits = await classify(runtime, model, weights, images, files.length)
+  return files.map((image, i) => {
+    const row = Array.from(logits[i]!)
+    const calls = callsOf(row, model.classNames)
+    return { image, ...calls[0]!, logits: row, top: calls.slice(0, top) }
+  })
+}
+
+/** Every class with its probability, the most probable first. */
+function callsOf(logits: readonly number[], classNames: readonly string[]): Call[] {
+  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+  const powers = logits.map(logit => Math.exp(logit - largest))
+  const sum = powers.reduce((a, b) => a + b, 0)
+  return powers
+    .map((power, index) => ({ index, label: classNames[index]!, probability: power / sum }))
+    .sort((a, b) => b.probability - a.probability || a.index - b.index)
+}
+
+function assertMakesInput({ model, preprocessing }: ReadCheckpoint, name: string): void {
+  if (model.classNames.length === 0)
+    throw new InputError(`${name} has no classifier, so there is nothing to predict: train one with it first`)
+  const side = inputSide(preprocessing)
+  if (side !== model.imageSize) {
+    throw new InputError(
+      `${name}: preprocessor_config.json makes pictures of ${side ? `${side}×${side}` : 'no fixed size'}, ` +
+        `but the model takes ${model.imageSize}×${model.imageSize}: correct 'size' in one of the files`,
+    )
+  }
+}
+
+async function decode(file: string) {
+  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+    throw new InputError(`the picture ${file} cannot be read (${error.code}): check the path`)
+  })
+  try {
+    return await decodeRgb(bytes)
+  } catch (error) {
+    const reason = (error as Error).message.split('\n')[0]
+    throw new InputError(`${file} cannot be decoded (${reason}): give a PNG, JPEG or WebP file`)
+  }
+}
+
+function rows({ image, top }: Prediction): Row[] {
+  return top.map(({ label, probability }, i) => [i === 0 ? image : '', label, percent(probability)])
+}
