@@ -155,7 +155,6 @@ describe('damaged input', () => {
     await writeTinyModel(here.file('three'), { classes: ['a', 'b', 'c'] })
     const message = 'data has 2 classes but the model tells 3 apart'
     expect(await failure(1, ['eval', 'three', '--data', 'data'])).toContain(message)
-    expect(await failure(1, train('data', '--from', 'three'))).toContain(message)
   })
 
   it('an image that is missing or none is told', async () => {

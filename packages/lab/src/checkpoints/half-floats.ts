@@ -27,17 +27,22 @@ export function widenBF16(halves: Uint16Array): Float32Array {
 /** Binary32 to IEEE binary16, to the nearest, ties to even; beyond 65,504 and a half step it is infinite. */
 export function narrowF16(floats: Float32Array): Uint16Array {
   const bits = new Uint32Array(floats.buffer, floats.byteOffset, floats.length)
-  return Uint16Array.from(bits, word => {
-    const sign = (word >>> 16) & 0x8000
-    const magnitude = word & 0x7fffffff
-    if (magnitude > 0x7f800000) return sign | 0x7e00
-    if (magnitude >= 0x477ff000) return sign | 0x7c00
-    // A carry out of the mantissa goes into the exponent, where it belongs.
-    if (magnitude >= 0x38800000) return sign | roundedShift(magnitude - 0x38000000, 13)
-    // Subnormal: units of 2^-24, so the mantissa with its leading one moves right by what the exponent lacks.
-    const exponent = magnitude >>> 23
-    return exponent < 102 ? sign : sign | roundedShift((magnitude & 0x7fffff) | 0x800000, 126 - exponent)
-  })
+  const halves = new Uint16Array(floats.length)
+  for (let i = 0; i < halves.length; i++) halves[i] = narrow(bits[i]!)
+  return halves
+}
+
+/** The bits of a binary32 as those of a binary16. */
+function narrow(word: number): number {
+  const sign = (word >>> 16) & 0x8000
+  const magnitude = word & 0x7fffffff
+  if (magnitude > 0x7f800000) return sign | 0x7e00
+  if (magnitude >= 0x477ff000) return sign | 0x7c00
+  // A carry out of the mantissa goes into the exponent, where it belongs.
+  if (magnitude >= 0x38800000) return sign | roundedShift(magnitude - 0x38000000, 13)
+  // Subnormal: units of 2^-24, so the mantissa with its leading one moves right by what the exponent lacks.
+  const exponent = magnitude >>> 23
+  return exponent < 102 ? sign : sign | roundedShift((magnitude & 0x7fffff) | 0x800000, 126 - exponent)
 }
 
 /** value / 2^by, to the nearest, ties to even; `by` from 1 to 24. */

@@ -106,7 +106,11 @@ export class Graph {
   }
 
   #fresh(stem: string): string {
-    return `${this.#scope}${stem}_${this.#names.size}`
+    // A copied graph brings names of its own.
+    for (let n = this.#names.size; ; n++) {
+      const name = `${this.#scope}${stem}_${n}`
+      if (!this.#names.has(name)) return name
+    }
   }
 
   #value(name: string, dtype: DType, shape: Shape, producer: Node | null, data: TensorData | null): Value {
