@@ -9,6 +9,7 @@ export function modelCommand(program: Command): void {
     .summary('tell about a checkpoint, or write it in another format')
     .description('Tell what a checkpoint is, or write it for transformers, transformers.js and ONNX Runtime.')
     .helpCommand(false)
+    .addHelpText('after', examples)
   command
     .command('info')
     .description('Tell family, size, classes, preprocessing, blocks and history of a checkpoint.')
@@ -40,7 +41,6 @@ export function modelCommand(program: Command): void {
     )
     .option('--batch <n>', 'for onnx: images a run', wholeNumber(1), 1)
     .option('--json', 'print the result as JSON')
-    .addHelpText('after', examples)
     .action(async (model: string, flags: ExportModelFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
@@ -51,6 +51,7 @@ export function modelCommand(program: Command): void {
 
 const examples = `
 Examples:
+  ageb model info vit-cifar10
   ageb model export vit-cifar10 --out for-transformers
   ageb model export runs/my-vit/model --format onnx --out for-transformers-js --batch 1
   ageb model export ./deit-tiny --dtype float16 --out smaller
