@@ -1,7 +1,7 @@
 import { InputError } from 'onnxgrad'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { decodeBatch, decodeRgb } from './decode.js'
+import { decodeBatch, decodePicture, decodeRgb } from './decode.js'
 
 /** A 2 × 3 image (height × width) with different values everywhere. */
 const raw = Uint8Array.from({ length: 18 }, (_, i) => i * 14)
@@ -48,6 +48,22 @@ describe('decodeRgb', () => {
     bomb.writeUInt16BE(30_000, frame + 5)
     bomb.writeUInt16BE(30_000, frame + 7)
     await expect(decodeRgb(bomb)).rejects.toThrow('pixel limit')
+  })
+})
+
+// As Pillow 13.0.0 wrote them: four pixels of Image.frombytes('CMYK', …), and Image.new('CMYK', (8, 8), …).
+const cmykTiff =
+  'SUkqABgAAACAACBAB/wMAICCgoKB5AQECgAAAQMAAQAAAAQAAAABAQMAAQAAAAEAAAACAQMABAAAAJYAAAADAQMAAQAAAAUAAAAGAQMAAQAAAAUAAAARAQQAAQAAAAgAAAAVAQMAAQAAAAQAAAAWAQMAAQAAAAEAAAAXAQQAAQAAABAAAAAcAQMAAQAAAAEAAAAAAAAACAAIAAgACAA='
+const cmykJpeg =
+  '/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwACAQEBAQECAQEBAgICAgIEAwICAgIFBAQDBAYFBgYGBQYGBgcJCAYHCQcGBggLCAkKCgoKCgYICwwLCgwJCgoK/8AAFAgACAAIBEMRAE0RAFkRAEsRAP/EABUAAQEAAAAAAAAAAAAAAAAAAAkF/8QAFBABAAAAAAAAAAAAAAAAAAAAAP/aAA4EQwBNAFkASwAAPwB1FwbZXH//2Q=='
+
+describe('decodePicture', () => {
+  it("takes away from CMYK what the inks and black take: the bytes of Pillow's convert('RGB')", async () => {
+    const tiff = await decodePicture(Buffer.from(cmykTiff, 'base64'))
+    const pillow = [255, 255, 255, 0, 255, 255, 255, 127, 0, 122, 117, 112]
+    expect([...tiff.pixels]).toEqual(planar(Uint8Array.from(pillow)))
+    const jpeg = await decodePicture(Buffer.from(cmykJpeg, 'base64'))
+    expect([0, 64, 128].map(i => jpeg.pixels[i])).toEqual([207, 114, 46])
   })
 })
 

@@ -21,9 +21,11 @@ export interface Checkpoint {
   readonly model: Model
   readonly weights: Weights
   readonly provenance: Provenance
+  /** How pictures become the model's input. Default: they are squeezed into its square. */
+  readonly preprocessing?: Preprocessing
 }
 
-/** A checkpoint that was read, and how pictures become its model's input. */
+/** A checkpoint that was read. */
 export interface ReadCheckpoint extends Checkpoint {
   readonly preprocessing: Preprocessing
 }

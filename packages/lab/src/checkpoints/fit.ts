@@ -17,7 +17,8 @@ export interface FitOptions {
 
 /**
  * A checkpoint for another task. If its classes are not those asked for, name by name, its head is made anew; for
- * another image size, position embeddings are interpolated. All else stays, the provenance too.
+ * another image size, position embeddings are interpolated. All else stays, the provenance too; a preprocessing made
+ * for another task does not.
  *
  * @throws InputError if the model's parts do not fit that image size.
  */
@@ -62,7 +63,7 @@ export function fit(checkpoint: Checkpoint, { classNames, imageSize, seed }: Fit
     )
   }
   return {
-    ...checkpoint,
+    provenance: checkpoint.provenance,
     model: fitted,
     weights: Object.fromEntries(Object.keys(fitted.parameters).map(name => [name, adapt(name)])),
   }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { strongWeights, tinyViT } from '../testing/tiny.js'
 import { tinyResNet } from '../testing/tiny-resnet.js'
 import type { CheckpointFiles } from './checkpoint.js'
+import { fit } from './fit.js'
 import { fromHuggingFace } from './hugging-face.js'
 import { parseSafetensors } from './safetensors.js'
 import { toHuggingFace } from './to-hugging-face.js'
@@ -66,6 +67,28 @@ describe('a checkpoint in the Hugging Face layout', () => {
     })
     const preprocessor = JSON.parse(files['preprocessor_config.json'])
     expect(preprocessor).toMatchObject({ size: { height: 8, width: 8 }, image_mean: [0.4, 0.5, 0.6] })
+  })
+
+  it('keeps what is said of how pictures become input', () => {
+    const preprocessor = {
+      image_processor_type: 'DeiTImageProcessor',
+      size: { height: 9, width: 9 },
+      crop_size: { height: 8, width: 8 },
+      resample: 3,
+      image_mean: [0.4, 0.5, 0.6],
+      image_std: [0.1, 0.2, 0.3],
+    }
+    const read = fromHuggingFace(
+      { ...files, 'preprocessor_config.json': JSON.stringify(preprocessor) },
+      'there',
+    )
+    expect(JSON.parse(toHuggingFace(read)['preprocessor_config.json'])).toEqual(preprocessor)
+    // A model for another task has its own.
+    const fitted = fit(read, { classNames: ['a', 'b'], seed: 1 })
+    expect(JSON.parse(toHuggingFace(fitted)['preprocessor_config.json'])).toMatchObject({
+      size: { height: 8, width: 8 },
+      image_mean: [0.4, 0.5, 0.6],
+    })
   })
 
   it('has the counters that PyTorch keeps beside running statistics, which nothing here reads', () => {

@@ -26,6 +26,8 @@ export interface Preprocessing {
   /** Per channel, for values in [0, 1]. */
   readonly mean: readonly number[]
   readonly std: readonly number[]
+  /** What it was read from, to be written again. */
+  readonly file: PreprocessorFile
 }
 
 const side = z.int().positive().max(16_384)
@@ -104,6 +106,7 @@ export function preprocessingOf(content: PreprocessorFile, file: string): Prepro
     arithmetic: 'torch',
     mean: mean.map(value => value / unscaled),
     std: std.map(value => value / unscaled),
+    file: content,
   }
 }
 

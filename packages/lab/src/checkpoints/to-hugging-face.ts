@@ -18,7 +18,7 @@ export interface WriteOptions {
  * @throws InputError if the model is of no family, or a weight is too large for float16.
  */
 export function toHuggingFace(
-  { model, weights, provenance }: Checkpoint,
+  { model, weights, provenance, preprocessing }: Checkpoint,
   { dtype = 'float32' }: WriteOptions = {},
 ): CheckpointFiles {
   const family = familyOf(model)
@@ -50,7 +50,7 @@ export function toHuggingFace(
   })
   return {
     'config.json': `${JSON.stringify(config, null, 2)}\n`,
-    'preprocessor_config.json': `${JSON.stringify(preprocessorOf(model), null, 2)}\n`,
+    'preprocessor_config.json': `${JSON.stringify(preprocessing?.file ?? preprocessorOf(model), null, 2)}\n`,
     'model.safetensors': writeSafetensors([...counters, ...tensors], {
       format: 'pt',
       ageb: JSON.stringify(provenance),

@@ -23,6 +23,7 @@ export function modelCommand(program: Command): void {
     })
   command
     .command('export')
+    .alias('convert')
     .description('Write a checkpoint in another format.')
     .argument('<model>', 'checkpoint: a folder, a bundled name or owner/name on the hub')
     .requiredOption('--out <folder>', 'the folder to write')

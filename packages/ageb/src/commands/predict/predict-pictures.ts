@@ -6,7 +6,7 @@ import type { MachineFlags } from '../../cli/options.js'
 import { type Outcome, percent, type Row, table } from '../../cli/output.js'
 import { warnIfPoisoned } from '../../cli/provenance.js'
 import type { Terminal } from '../../cli/terminal.js'
-import { decodeRgb } from '../../data/decode.js'
+import { decodePicture } from '../../data/decode.js'
 import { loadCheckpoint } from '../../files/checkpoint-folder.js'
 import { pictureFiles } from './picture-files.js'
 
@@ -110,7 +110,7 @@ async function decode(file: string) {
     throw new InputError(`the picture ${file} cannot be read (${error.code}): check the path`)
   })
   try {
-    return await decodeRgb(bytes)
+    return await decodePicture(bytes)
   } catch (error) {
     const reason = (error as Error).message.split('\n')[0]
     throw new InputError(`${file} cannot be decoded (${reason}): give a PNG, JPEG or WebP file`)
