@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { startRuntime } from '../runtime/node/index.js'
 import type { Tensor } from '../runtime/session.js'
-import { type OnnxNode, onnxFile, tensor } from '../testing/onnx-file.js'
+import { inputsOf, type OnnxNode, onnxFile, tensor } from '../testing/onnx-file.js'
 import { readOnnx } from './from-onnx.js'
 import { Graph } from './graph.js'
 import { toOnnx } from './to-onnx.js'
@@ -22,7 +22,7 @@ async function compare(file: Parameters<typeof onnxFile>[0]) {
   const bytes = onnxFile(file)
   const model = readOnnx(bytes)
   const graph = new Graph()
-  const inputs = Object.fromEntries(model.inputs.map(i => [i.name, graph.input(i.name, i.dtype, i.shape)]))
+  const inputs = inputsOf(model, graph, 1)
   const { outputs } = model.apply(graph, inputs)
   for (const [name, value] of Object.entries(outputs)) graph.output(name, value)
   const run = async (model: Uint8Array) => {

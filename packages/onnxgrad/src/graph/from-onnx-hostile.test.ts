@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { InputError } from '../errors.js'
 import { operators } from '../ops/registry.js'
-import { type Message, type OnnxFile, onnxFile, tensor, tensorMessage } from '../testing/onnx-file.js'
+import {
+  inputsOf,
+  type Message,
+  type OnnxFile,
+  onnxFile,
+  tensor,
+  tensorMessage,
+} from '../testing/onnx-file.js'
 import { readOnnx } from './from-onnx.js'
 import { Graph, GraphError } from './graph.js'
 import { toOnnx } from './to-onnx.js'
@@ -46,10 +53,9 @@ const file: OnnxFile = {
 /** What reading, building and writing again end in: the sentence, or null. Anything but the two errors is thrown on. */
 function outcome(bytes: Uint8Array): string | null {
   try {
-    const model = readOnnx(bytes, { dims: { batch: 2 } })
+    const model = readOnnx(bytes)
     const graph = new Graph()
-    const inputs = Object.fromEntries(model.inputs.map(i => [i.name, graph.input(i.name, i.dtype, i.shape)]))
-    const { outputs } = model.apply(graph, inputs)
+    const { outputs } = model.apply(graph, inputsOf(model, graph, 2))
     Object.values(outputs).forEach((value, i) => {
       graph.output(graph.unused(`out${i}`), value)
     })

@@ -1,12 +1,11 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { gradients } from '../autodiff/gradients.js'
-import { InputError } from '../errors.js'
 import type { OpCase } from '../ops/define-op.js'
 import { add, mul } from '../ops/elementwise.js'
 import { operators } from '../ops/registry.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { evaluate, numbers } from '../testing/evaluate.js'
-import { type Message, onnxFile, tensor } from '../testing/onnx-file.js'
+import { inputsOf, type Message, onnxFile, tensor } from '../testing/onnx-file.js'
 import { applyCase, pointOf } from '../testing/op-cases.js'
 import { readOnnx } from './from-onnx.js'
 import { Graph } from './graph.js'
@@ -16,14 +15,11 @@ import type { Value } from './types.js'
 const runtime = startRuntime({ threads: 1 })
 afterAll(() => runtime.close())
 
-/** A file applied to inputs of its own types, in a graph of its own. */
-function replayed(bytes: Uint8Array, options = {}): Graph {
-  const model = readOnnx(bytes, options)
+/** A file applied to inputs of its own types, in a graph of its own; free dimensions are of length 1. */
+function replayed(bytes: Uint8Array): Graph {
+  const model = readOnnx(bytes)
   const graph = new Graph()
-  const inputs = Object.fromEntries(
-    model.inputs.map(({ name, dtype, shape }) => [name, graph.input(name, dtype, shape)]),
-  )
-  const { outputs } = model.apply(graph, inputs)
+  const { outputs } = model.apply(graph, inputsOf(model, graph, 1))
   for (const [name, value] of Object.entries(outputs)) graph.output(name, value)
   return graph
 }
@@ -73,11 +69,10 @@ describe('a model', () => {
       m.metadataProps = [{ key: 'by', value: 'a test' }]
       m.producerVersion = '3'
     }),
-    { dims: { batch: 2 } },
   )
 
   it('says what it takes, gives and is', () => {
-    expect(model.inputs).toEqual([{ name: 'x', dtype: 'float32', shape: [2, 3] }])
+    expect(model.inputs).toEqual([{ name: 'x', dtype: 'float32', shape: ['batch', 3] }])
     expect(model.outputs).toEqual(['y'])
     expect(model.metadata).toMatchObject({
       producer: 'test',
@@ -117,20 +112,36 @@ describe('a model', () => {
     const graph = new Graph()
     const x = graph.input('x', 'float32', [2, 3])
     const wrong = graph.input('wrong', 'float32', [3, 3])
-    expect(() => model.apply(graph, {})).toThrow("input 'x' float32[2, 3] is not given")
-    expect(() => model.apply(graph, { x: wrong })).toThrow(
-      "input 'x' is float32[2, 3] in the file but float32[3, 3] was given",
+    const narrow = graph.input('narrow', 'float32', [5, 2])
+    expect(() => model.apply(graph, {})).toThrow("input 'x' float32[batch, 3] is not given")
+    expect(() => model.apply(graph, { x: narrow })).toThrow(
+      "input 'x' is float32[batch, 3] in the file but float32[5, 2] was given",
     )
     expect(() => model.apply(graph, { x, z: x })).toThrow("the file has no input 'z'")
     expect(() => model.apply(graph, { x }, { w: wrong })).toThrow(
       "parameter 'w' is float32[3, 2] in the file",
     )
     expect(() => model.apply(graph, { x }, { v: wrong })).toThrow("the file has no parameter 'v'")
-    expect(() => readOnnx(affine())).toThrow(
-      "axis 0 of input 'x' is free; give its length: dims: { 'batch': … }",
+  })
+
+  it('has one length for free dimensions of one name', () => {
+    const two = readOnnx(
+      onnxFile({
+        inputs: { x: ['float32', ['n', null]], y: ['float32', ['n', null]] },
+        nodes: [{ op: 'Concat', inputs: ['x', 'y'], outputs: ['z'], attributes: { axis: 1 } }],
+        outputs: ['z'],
+      }),
     )
-    expect(() => readOnnx(affine(), { dims: { batch: 1, size: 2 } })).toThrow("'size'; free are batch")
-    expect(() => readOnnx(affine(), { dims: { batch: 2 ** 60 } })).toThrow(InputError)
+    expect(two.inputs.map(({ shape }) => shape)).toEqual([
+      ['n', 'x:1'],
+      ['n', 'y:1'],
+    ])
+    const graph = new Graph()
+    const x = graph.input('x', 'float32', [4, 1])
+    expect(two.apply(graph, { x, y: graph.input('y', 'float32', [4, 6]) }).outputs.z!.shape).toEqual([4, 7])
+    expect(() => two.apply(graph, { x, y: graph.input('other', 'float32', [3, 6]) })).toThrow(
+      "input 'y' is float32[4, y:1] in the file but float32[3, 6] was given",
+    )
   })
 
   it('lists as parameters only what a training may move', () => {
@@ -162,7 +173,7 @@ describe('a model', () => {
 
   it('reads nodes in any order', async () => {
     const shuffled = affine(m => m.graph.node.reverse())
-    const got = await evaluate(runtime, replayed(shuffled, { dims: { batch: 1 } }), { x: [1, 1, 1] })
+    const got = await evaluate(runtime, replayed(shuffled), { x: [1, 1, 1] })
     expect(numbers(got.y)).toEqual([19, 32])
   })
 })

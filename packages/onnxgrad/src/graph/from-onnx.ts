@@ -14,20 +14,18 @@ import {
 } from './onnx-schema.js'
 import { dtypeOf, type ExternalData, MAX_RANK, readTensor } from './onnx-tensor.js'
 import { type ForeignAttribute, isReadable, NEWEST_OPSET, OLDEST_OPSET } from './opset.js'
-import { type Applied, type FileGraph, type FileNode, replay } from './replay.js'
+import { type Applied, type FileGraph, type FileInput, type FileNode, replay } from './replay.js'
 import { inOrder } from './topological-order.js'
-import { isFloat, type Shape, type TensorType, type Value } from './types.js'
+import { isFloat, type Value } from './types.js'
 
 export interface ReadOptions {
-  /** Lengths of the free dimensions of the inputs, by name. One without a name is called `<input>:<axis>`. */
-  readonly dims?: Readonly<Record<string, number>>
   /** Reads tensors that are kept in files beside the model. Without it such a model is refused. */
   readonly externalData?: ExternalData
 }
 
 /** An ONNX file that was read, checked and found to consist of operators that are known. */
 export interface OnnxModel {
-  readonly inputs: readonly (TensorType & { readonly name: string })[]
+  readonly inputs: readonly FileInput[]
   readonly outputs: readonly string[]
   /**
    * Initializers that a training may move: floats of one axis or more whose elements reach an output through
@@ -47,7 +45,7 @@ export interface OnnxModel {
   /**
    * Builds the model into a graph, as often as wanted.
    *
-   * @param inputs a value of the graph for every input, of its type and shape.
+   * @param inputs a value of the graph for every input, of its type and shape; these give free dimensions a length.
    * @param parameters values that take the place of initializers (any of them, not only `parameters`): graph inputs
    * make the model trainable. Initializers that are not given become constants; their data is not copied.
    * @throws InputError where an input does not fit, or naming the node that cannot be built.
@@ -82,7 +80,7 @@ export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): OnnxMode
     if (initializers.has(tensor.name)) throw new InputError(`${where} is there twice; the file is damaged`)
     initializers.set(tensor.name, readTensor(tensor, where, options.externalData))
   }
-  const inputs = readInputs(message, initializers, options)
+  const inputs = readInputs(message, initializers)
   const outputs = message.output.map(({ name }) => name)
   if (outputs.length === 0) throw new InputError('the ONNX file has no outputs')
   const sources = new Set([...initializers.keys(), ...inputs.map(({ name }) => name)])
@@ -135,42 +133,22 @@ function opsetOf({ opsetImport }: ModelMessage): number {
   return opset
 }
 
-function readInputs(
-  message: GraphMessage,
-  initializers: ReadonlyMap<string, Tensor>,
-  { dims = {} }: ReadOptions,
-): (TensorType & { name: string })[] {
-  const free = new Set<string>()
+function readInputs(message: GraphMessage, initializers: ReadonlyMap<string, Tensor>): FileInput[] {
   const names = new Set<string>()
   // Files of old list the initializers among the inputs.
   const inputs = message.input.filter(({ name }) => !initializers.has(name))
-  const read = inputs.map(input => {
+  return inputs.map(input => {
     if (names.has(input.name))
       throw new InputError(`input '${input.name}' is there twice; the file is damaged`)
     names.add(input.name)
-    const type = typeOf(input)
-    const shape = type.dims.map(({ dimValue, dimParam }, axis) => {
+    const { dtype, dims } = typeOf(input)
+    const shape = dims.map(({ dimValue, dimParam }, axis) => {
       const length = Number(dimValue)
-      if (length > 0) return length
-      const name = dimParam || `${input.name}:${axis}`
-      free.add(name)
-      const bound = Object.hasOwn(dims, name) ? dims[name] : undefined
-      if (bound === undefined) {
-        throw new InputError(
-          `axis ${axis} of input '${input.name}' is free; give its length: dims: { '${name}': … }`,
-        )
-      }
-      return bound
+      return length > 0 ? length : dimParam || `${input.name}:${axis}`
     })
     checkLengths(shape, input.name)
-    return { name: input.name, dtype: type.dtype, shape }
+    return { name: input.name, dtype, shape }
   })
-  const unknown = Object.keys(dims).find(name => !free.has(name))
-  if (unknown !== undefined) {
-    const known = free.size > 0 ? `free are ${[...free].join(', ')}` : 'none is free'
-    throw new InputError(`dims: no input has a free dimension '${unknown}'; ${known}`)
-  }
-  return read
 }
 
 function typeOf({ name, type }: ValueInfoMessage) {
@@ -181,13 +159,9 @@ function typeOf({ name, type }: ValueInfoMessage) {
   return { dtype: dtypeOf(tensor.elemType, `input '${name}'`), dims: tensor.shape.dim }
 }
 
-function checkLengths(shape: Shape, name: string): void {
-  const size = shape.reduce((product, dim) => product * dim, 1)
-  if (
-    shape.length > MAX_RANK ||
-    !Number.isSafeInteger(size) ||
-    !shape.every(dim => Number.isInteger(dim) && dim > 0)
-  ) {
+function checkLengths(shape: FileInput['shape'], name: string): void {
+  const size = shape.reduce<number>((product, dim) => (typeof dim === 'number' ? product * dim : product), 1)
+  if (shape.length > MAX_RANK || !Number.isSafeInteger(size)) {
     throw new InputError(`input '${name}' cannot have shape [${shape.slice(0, MAX_RANK).join(', ')}]`)
   }
 }

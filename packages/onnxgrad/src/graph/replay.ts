@@ -4,15 +4,7 @@ import { fold } from './fold.js'
 import type { Graph } from './graph.js'
 import { MAX_RANK } from './onnx-tensor.js'
 import { type Builder, convert, type ForeignAttribute } from './opset.js'
-import {
-  type Attributes,
-  type DType,
-  type Shape,
-  sameShape,
-  showType,
-  type TensorType,
-  type Value,
-} from './types.js'
+import { type Attributes, type DType, type Shape, showType, type Value } from './types.js'
 
 /** A node of a file: names instead of values; '' where an optional one is left out. */
 export interface FileNode {
@@ -24,10 +16,17 @@ export interface FileNode {
   readonly attributes: Readonly<Record<string, ForeignAttribute>>
 }
 
+/** What a file takes. A string in the shape is the name of a free dimension, `<input>:<axis>` where it has none. */
+export interface FileInput {
+  readonly name: string
+  readonly dtype: DType
+  readonly shape: readonly (number | string)[]
+}
+
 /** What a file's graph consists of, checked; the nodes are in topological order. */
 export interface FileGraph {
   readonly opset: number
-  readonly inputs: readonly (TensorType & { readonly name: string })[]
+  readonly inputs: readonly FileInput[]
   readonly outputs: readonly string[]
   readonly nodes: readonly FileNode[]
   readonly initializers: ReadonlyMap<string, Tensor>
@@ -89,7 +88,8 @@ export function replay(
 ): Applied {
   const values = new Map<string, Value>()
   const builder = new Folding(graph)
-  for (const input of file.inputs) values.set(input.name, given('input', input, inputs))
+  const free = new Map<string, number>()
+  for (const input of file.inputs) values.set(input.name, given('input', input, inputs, free))
   for (const [name, tensor] of file.initializers) {
     if (Object.hasOwn(parameters, name)) values.set(name, given('parameter', { name, ...tensor }, parameters))
     else {
@@ -128,18 +128,25 @@ export function replay(
   return { outputs: Object.fromEntries(file.outputs.map(name => [name, values.get(name)!])), values }
 }
 
+/** The value that was given. A free dimension takes its length, unless it has one from another input. */
 function given(
   kind: string,
-  wanted: TensorType & { readonly name: string },
-  from: Readonly<Record<string, Value>>,
+  wanted: FileInput,
+  values: Readonly<Record<string, Value>>,
+  free: Map<string, number> = new Map(),
 ): Value {
-  const value = Object.hasOwn(from, wanted.name) ? from[wanted.name] : undefined
+  const value = Object.hasOwn(values, wanted.name) ? values[wanted.name] : undefined
   if (!value) throw new InputError(`${kind} '${wanted.name}' ${showType(wanted)} is not given`)
-  if (value.dtype !== wanted.dtype || !sameShape(value.shape, wanted.shape)) {
+  const known = wanted.shape.map(dim => (typeof dim === 'number' ? dim : (free.get(dim) ?? dim)))
+  const fits = known.every((dim, axis) => typeof dim === 'string' || dim === value.shape[axis])
+  if (value.dtype !== wanted.dtype || value.shape.length !== known.length || !fits) {
     throw new InputError(
-      `${kind} '${wanted.name}' is ${showType(wanted)} in the file but ${showType(value)} was given`,
+      `${kind} '${wanted.name}' is ${showType({ ...wanted, shape: known })} in the file but ${showType(value)} was given`,
     )
   }
+  known.forEach((dim, axis) => {
+    if (typeof dim === 'string') free.set(dim, value.shape[axis]!)
+  })
   return value
 }
 

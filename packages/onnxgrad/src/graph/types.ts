@@ -51,7 +51,10 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((dim, i) => dim === b[i])
 }
 
-export function showType(type: TensorType): string {
+export function showType(type: {
+  readonly dtype: DType
+  readonly shape: readonly (number | string)[]
+}): string {
   return `${type.dtype}[${type.shape.join(', ')}]`
 }
 

@@ -9,6 +9,7 @@ import { verify } from '../graph/verify.js'
 import { reduceSum } from '../ops/reduction.js'
 import { reshape } from '../ops/reshaping.js'
 import { fuzz } from './fuzz.js'
+import { inputsOf } from './onnx-file.js'
 import { onnxMutant } from './onnx-mutants.js'
 
 /*
@@ -25,7 +26,7 @@ const report = fuzz({
   attempt(bytes) {
     const model = readOnnx(bytes)
     const graph = new Graph()
-    const inputs = Object.fromEntries(model.inputs.map(i => [i.name, graph.input(i.name, i.dtype, i.shape)]))
+    const inputs = inputsOf(model, graph, 2)
     const { outputs } = model.apply(graph, inputs)
     const value = Object.values(outputs)[0]!
     try {

@@ -1,11 +1,27 @@
+import type { OnnxModel } from '../graph/from-onnx.js'
+import type { Graph } from '../graph/graph.js'
 import { attributeTypes, dataTypes, modelType } from '../graph/onnx-schema.js'
-import type { DType, Shape } from '../graph/types.js'
+import type { DType, Shape, Value } from '../graph/types.js'
 import { arrayOf } from '../graph/types.js'
 import type { Tensor } from '../runtime/session.js'
 
 /** A float32, int64 or other tensor from plain numbers. */
 export function tensor(dtype: DType, shape: Shape, values: ArrayLike<number | bigint>): Tensor {
   return { dtype, shape, data: arrayOf(dtype, values) }
+}
+
+/** Inputs of a graph for all that a file takes, free dimensions of a given length. */
+export function inputsOf({ inputs }: OnnxModel, graph: Graph, free: number): Record<string, Value> {
+  return Object.fromEntries(
+    inputs.map(({ name, dtype, shape }) => [
+      name,
+      graph.input(
+        name,
+        dtype,
+        shape.map(dim => (typeof dim === 'number' ? dim : free)),
+      ),
+    ]),
+  )
 }
 
 /** Attribute values: a whole number is written as INT, another one as FLOAT. */
