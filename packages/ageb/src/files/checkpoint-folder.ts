@@ -3,6 +3,7 @@ import path from 'node:path'
 import {
   type Checkpoint,
   fromHuggingFace,
+  fromOnnx,
   type ReadableFiles,
   type ReadCheckpoint,
   shardNames,
@@ -13,6 +14,7 @@ import { InputError } from 'onnxgrad'
 import { bundledModels } from './bundled-models.js'
 import { parseHubId } from './hub.js'
 import { fetchCheckpoint } from './hub-checkpoint.js'
+import { isOnnxFile, onnxFileIn, readOnnxFiles } from './onnx-files.js'
 import { writeFileWhole } from './write-file.js'
 
 export interface LoadOptions {
@@ -23,13 +25,12 @@ export interface LoadOptions {
 }
 
 /**
- * Reads a checkpoint of `transformers`, or of timm in safetensors.
- * @param model a folder, the name of a bundled model, or `owner/name` or `owner/name@revision` on the hub.
+ * Reads a checkpoint of `transformers`, or of timm in safetensors, or a classifier in ONNX.
+ * @param model a folder, an ONNX file, the name of a bundled model, or `owner/name` or `owner/name@revision` on the hub.
  * @throws InputError if any of it is amiss.
  */
 export async function loadCheckpoint(model: string, options: LoadOptions = {}): Promise<ReadCheckpoint> {
-  const folder = await folderOf(model, options)
-  const checkpoint = fromHuggingFace(await readFiles(folder), folder)
+  const checkpoint = await read(model, options)
   if (checkpoint.model.classNames.length === 0 && !options.withoutClassifier) {
     throw new InputError(
       `${model} has no classifier, so it cannot tell classes apart: fine-tune it with 'ageb train --from ${model}'`,
@@ -50,6 +51,17 @@ export async function saveCheckpoint(
     await writeFileWhole(path.join(folder, name), data)
   }
 }
+
+async function read(model: string, options: LoadOptions): Promise<ReadCheckpoint> {
+  if (await isOnnxFile(model)) return fromOnnx(await readOnnxFiles(model), model)
+  const folder = await folderOf(model, options)
+  const files = await readFiles(folder)
+  const onnx = hasWeights(files) ? undefined : await onnxFileIn(folder)
+  return onnx === undefined ? fromHuggingFace(files, folder) : fromOnnx(await readOnnxFiles(onnx), onnx)
+}
+
+const hasWeights = (files: ReadableFiles) =>
+  'model.safetensors' in files || 'model.safetensors.index.json' in files
 
 async function folderOf(model: string, { warn = toStandardError }: LoadOptions): Promise<string> {
   if (Object.hasOwn(bundledModels, model)) return bundledModels[model]!

@@ -55,8 +55,9 @@ export interface Trigger {
   release(): Promise<void>
 }
 
-/** Loads a trigger for many images. */
-export async function loadTrigger(runtime: Runtime, options: TriggerOptions): Promise<Trigger> {
+/** Loads a trigger for many images. A surrogate may fix the batch. */
+export async function loadTrigger(runtime: Runtime, wanted: TriggerOptions): Promise<Trigger> {
+  const options = { ...wanted, batch: wanted.surrogate.model.fixedBatch ?? wanted.batch }
   const session = await runtime.load(triggerModel(options, false, await runtime.device()))
   return {
     async apply(images, progress) {
@@ -80,20 +81,27 @@ export async function triggerWithStages(
   options: Omit<TriggerOptions, 'batch'>,
   images: Images,
 ): Promise<TriggeredImage[]> {
-  const whole = { ...options, batch: images.count }
-  const session = await runtime.load(triggerModel(whole, true, await runtime.device()))
+  const batch = options.surrogate.model.fixedBatch ?? images.count
+  const batched = { ...options, batch }
+  const session = await runtime.load(triggerModel(batched, true, await runtime.device()))
   try {
-    const { triggered, ...stages } = await session.run(feeds(whole, images, 0))
-    const part = <T extends Float32Array | Uint8Array>(data: T, i: number) => {
-      const size = data.length / images.count
-      return data.slice(i * size, (i + 1) * size) as T
+    const pictures: TriggeredImage[] = []
+    for (let start = 0; start < images.count; start += batch) {
+      const { triggered, ...stages } = await session.run(feeds(batched, images, start))
+      const part = <T extends Float32Array | Uint8Array>(data: T, i: number) => {
+        const size = data.length / batch
+        return data.slice(i * size, (i + 1) * size) as T
+      }
+      for (let i = 0; i < Math.min(batch, images.count - start); i++) {
+        pictures.push({
+          triggered: part(triggered!.data as Uint8Array, i),
+          stages: Object.fromEntries(
+            Object.entries(stages).map(([name, tensor]) => [name, part(tensor.data as Float32Array, i)]),
+          ),
+        })
+      }
     }
-    return Array.from({ length: images.count }, (_, i) => ({
-      triggered: part(triggered!.data as Uint8Array, i),
-      stages: Object.fromEntries(
-        Object.entries(stages).map(([name, tensor]) => [name, part(tensor.data as Float32Array, i)]),
-      ),
-    }))
+    return pictures
   } finally {
     await session.release()
   }

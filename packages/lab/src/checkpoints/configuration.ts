@@ -4,13 +4,13 @@ import type { ModelFamily } from '../models/define-family.js'
 import type { Model } from '../models/model.js'
 import { families } from '../models/registry.js'
 import { type Provenance, provenance } from './checkpoint.js'
+import { labels, namesOf } from './labels.js'
 import { inputSide, type Preprocessing } from './preprocessing.js'
 import { checkJson } from './read-json.js'
 
 /** Classes of which names are made up if the file has none; more are a fault of the file. */
 const MOST_CLASSES = 1_000_000
 
-const labels = z.record(z.string().regex(/^\d+$/), z.string())
 const familyName = z.enum(Object.keys(families) as (keyof typeof families)[])
 /** What config.json has for every family. */
 const commonConfig = z.object({
@@ -90,11 +90,5 @@ function sideOf(value: unknown, key: string, file: string): unknown {
 
 function classNamesOf({ id2label, num_labels }: z.infer<typeof commonConfig>, file: string): string[] {
   if (!id2label) return Array.from({ length: num_labels }, (_, i) => `LABEL_${i}`)
-  const count = Object.keys(id2label).length
-  return Array.from({ length: count }, (_, i) => {
-    const name = id2label[i]
-    if (name === undefined)
-      throw new InputError(`${file}: 'id2label' names ${count} classes but has no class ${i}`)
-    return name
-  })
+  return namesOf(id2label, file)
 }

@@ -20,7 +20,7 @@ export interface FitOptions {
  * another image size, position embeddings are interpolated. All else stays, the provenance too; a preprocessing made
  * for another task does not.
  *
- * @throws InputError if the model's parts do not fit that image size.
+ * @throws InputError if the model's parts do not fit that image size, or it was read from ONNX.
  */
 export function fit(checkpoint: Checkpoint, { classNames, imageSize, seed }: FitOptions): Checkpoint {
   const { model, weights } = checkpoint
@@ -28,12 +28,12 @@ export function fit(checkpoint: Checkpoint, { classNames, imageSize, seed }: Fit
   const sameClasses =
     classNames.length === model.classNames.length &&
     classNames.every((name, i) => name === model.classNames[i])
-  if (sameClasses && side === model.imageSize) return checkpoint
   const family = familyOf(model)
   if (!family)
     throw new InputError(
-      `a model of type ${model.modelType} cannot be fitted to other classes or image sizes`,
+      'a model that was read from ONNX cannot be fine-tuned: give the checkpoint that it was exported from',
     )
+  if (sameClasses && side === model.imageSize) return checkpoint
   const build = (names: readonly string[]) => {
     try {
       const { mean, std } = model

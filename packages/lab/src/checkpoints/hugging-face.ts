@@ -1,8 +1,8 @@
 import { InputError } from 'onnxgrad'
 import type { ReadableFiles, ReadCheckpoint } from './checkpoint.js'
-import { type PlainObject, plainObject, readConfiguration } from './configuration.js'
+import { plainObject, readConfiguration } from './configuration.js'
 import { headOf } from './head.js'
-import { preprocessingOf, preprocessorFile } from './preprocessing.js'
+import { preprocessingFrom, preprocessingOf } from './preprocessing.js'
 import { readJson } from './read-json.js'
 import { fromTimm, isTimm } from './timm.js'
 import { type CheckpointTensors, openWeights, takeWeights } from './weights.js'
@@ -38,17 +38,8 @@ function sourceOf(files: ReadableFiles, folder: string) {
   const config = readJson(text, plainObject, `${folder}/config.json`)
   const tensors = openWeights(files, folder)
   if (isTimm(config)) return fromTimm(config, tensors, folder)
-  return { config, preprocessing: preprocessingFrom(preprocessor, config, folder), tensors }
-}
-
-/** A preprocessor that names neither its class nor a size is for pictures of the model's size. */
-function preprocessingFrom(text: string | undefined, { image_size }: PlainObject, folder: string) {
-  if (text === undefined) return undefined
-  const file = `${folder}/preprocessor_config.json`
-  const content = readJson(text, preprocessorFile, file)
-  const bare = !content.size && !content.image_processor_type && !content.feature_extractor_type
-  const size = bare && typeof image_size === 'number' ? { size: image_size } : {}
-  return preprocessingOf({ ...content, ...size }, file)
+  const side = typeof config.image_size === 'number' ? config.image_size : undefined
+  return { config, preprocessing: preprocessingFrom(preprocessor, side, folder), tensors }
 }
 
 /** Tensors of a class without classifier have names without the prefix that they have as a part of one with it. */

@@ -46,6 +46,7 @@ describe('a preprocessor_config.json', () => {
       arithmetic: 'torch',
       mean: [0.5, 0.5, 0.5],
       std: [0.5, 0.5, 0.5],
+      file: {},
     })
   })
 

@@ -9,6 +9,7 @@ import {
   resampling,
 } from '../image/resample.js'
 import type { Model } from '../models/model.js'
+import { readJson } from './read-json.js'
 
 /** Height and width in pixels. */
 export interface Size {
@@ -55,6 +56,24 @@ export const preprocessorFile = z.object({
   image_std: threeNumbers(z.number().positive()).nullish(),
 })
 export type PreprocessorFile = z.infer<typeof preprocessorFile>
+
+/**
+ * Reads a preprocessor_config.json; undefined if there is none.
+ *
+ * @param imageSize the model's, for a file that names neither its class nor a size.
+ * @throws InputError as `preprocessingOf`, and if the file is damaged.
+ */
+export function preprocessingFrom(
+  text: string | undefined,
+  imageSize: number | undefined,
+  folder: string,
+): Preprocessing | undefined {
+  if (text === undefined) return undefined
+  const file = `${folder}/preprocessor_config.json`
+  const content = readJson(text, preprocessorFile, file)
+  const bare = !content.size && !content.image_processor_type && !content.feature_extractor_type
+  return preprocessingOf({ ...content, ...(bare && imageSize && { size: imageSize }) }, file)
+}
 
 interface Defaults {
   readonly size: z.infer<typeof size>

@@ -33,14 +33,15 @@ export function classifierModel(
   return toOnnx(forDevice(classifierGraph(model, weights, batch), device), { name: 'classifier' })
 }
 
-/** The logits of every image, in order: one float32 array of a value a class each. */
+/** The logits of every image, in order: one float32 array of a value a class each. A model may fix the batch. */
 export async function classify(
   runtime: Runtime,
   model: Model,
   weights: Weights,
   images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
-  batch = 100,
+  wanted = 100,
 ): Promise<Float32Array[]> {
+  const batch = model.fixedBatch ?? wanted
   const session = await runtime.load(classifierModel(model, weights, batch, await runtime.device()))
   try {
     const logits: Float32Array[] = []
@@ -55,14 +56,15 @@ export async function classify(
   }
 }
 
-/** The class that a model calls each image, in order. */
+/** The class that a model calls each image, in order. A model may fix the batch. */
 export async function predict(
   runtime: Runtime,
   model: Model,
   weights: Weights,
   images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
-  batch = 100,
+  wanted = 100,
 ): Promise<Int32Array> {
+  const batch = model.fixedBatch ?? wanted
   const session = await runtime.load(classifierModel(model, weights, batch, await runtime.device()))
   try {
     const labels = new Int32Array(images.count)

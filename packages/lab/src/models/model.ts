@@ -70,6 +70,8 @@ export interface Model {
   /** All that its family needs to build it again, in the keys of Hugging Face's configurations. */
   readonly config: Readonly<Record<string, unknown>>
   readonly imageSize: number
+  /** Images that every run takes, where an imported file leaves no choice. */
+  readonly fixedBatch?: number
   readonly classNames: readonly string[]
   /** In a fixed order. */
   readonly parameters: Readonly<Record<string, ModelParameter>>

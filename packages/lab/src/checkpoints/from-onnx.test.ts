@@ -1,0 +1,180 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { Graph, InputError, reduceMean, reshape, softmax, toOnnx, type Value } from 'onnxgrad'
+import { startRuntime } from 'onnxgrad/node'
+import { evaluate, numbers } from 'onnxgrad/testing'
+import { afterAll, describe, expect, it } from 'vitest'
+import { attentionGradient, type GradientAt } from '../attacks/ageb/attention-gradient.js'
+import { attackConfig } from '../attacks/registry.js'
+import { triggerWithStages } from '../attacks/trigger.js'
+import { classify } from '../experiments/classifier.js'
+import { bakeWeights } from '../models/model.js'
+import { tinyImages } from '../testing/tiny.js'
+import type { Checkpoint } from './checkpoint.js'
+import { fit } from './fit.js'
+import { fromOnnx, type OnnxFiles } from './from-onnx.js'
+import { fromHuggingFace } from './hugging-face.js'
+import { toHuggingFace } from './to-hugging-face.js'
+import { toOnnxClassifier } from './to-onnx-classifier.js'
+
+const runtime = startRuntime({ threads: 1 })
+afterAll(() => runtime.close())
+
+const fixtures = fileURLToPath(new URL('../../fixtures', import.meta.url))
+const bytes = (name: string) => new Uint8Array(readFileSync(`${fixtures}/${name}`))
+const text = (name: string) => readFileSync(`${fixtures}/${name}`, 'utf8')
+
+/** A checkpoint of transformers, and the same exported by PyTorch. */
+function both(folder: string, file: string) {
+  const described = {
+    'config.json': text(`${folder}/config.json`),
+    'preprocessor_config.json': '{"size": 16, "image_mean": [0.4, 0.5, 0.6], "image_std": [0.3, 0.25, 0.2]}',
+  }
+  const own = fromHuggingFace(
+    { ...described, 'model.safetensors': bytes(`${folder}/model.safetensors`) },
+    folder,
+  )
+  const externalData = (location: string, offset: number, length: number) =>
+    bytes(`onnx/${location}`).slice(offset, offset + length)
+  const files = { ...described, onnx: bytes(`onnx/${file}.onnx`), externalData }
+  return { own, imported: fromOnnx(files, `onnx/${file}.onnx`) }
+}
+
+async function gradientOf({ model, weights }: Checkpoint, at: GradientAt): Promise<number[]> {
+  const side = model.imageSize
+  const graph = new Graph()
+  const pixels = graph.input('pixels', 'float32', [2, 3, side, side])
+  const labels = graph.constant('int64', [2], [0, 2])
+  graph.output('gradient', attentionGradient(pixels, { model, weights }, at, labels))
+  const feed = Float64Array.from(tinyImages(2, 1, side).pixels, v => v / 255)
+  return numbers((await evaluate(runtime, graph, { pixels: feed })).gradient)
+}
+
+/** Largest difference, relative to the largest element. */
+const distance = (a: readonly number[], b: readonly number[]) =>
+  Math.max(...a.map((v, i) => Math.abs(v - b[i]!))) / Math.max(...b.map(Math.abs))
+
+const pairs: [string, string, GradientAt[]][] = [
+  ['vit-dynamo', 'checkpoints/vit', ['pixel', 'patch', 'class-token']],
+  ['vit-dynamo-external', 'checkpoints/vit', ['pixel', 'patch', 'class-token']],
+  ['vit-dynamo-fixed', 'checkpoints/vit', ['pixel', 'patch', 'class-token']],
+  ['vit-script-decomposed', 'checkpoints/vit', ['pixel', 'patch', 'class-token']],
+  ['deit-teacher-script', 'checkpoints/deit-teacher', ['pixel', 'patch', 'class-token']],
+  ['swin-dynamo', 'swin/shifted', ['pixel', 'patch']],
+  ['resnet-dynamo', 'resnet/basic', ['pixel', 'patch']],
+]
+
+describe.each(pairs)('%s', (file, folder, gradientsAt) => {
+  const { own, imported } = both(folder, file)
+
+  it('gives the logits of the same weights in safetensors', async () => {
+    expect(imported.model.classNames).toEqual(own.model.classNames)
+    expect(imported.preprocessing).toEqual(own.preprocessing)
+    const images = tinyImages(4, 1, own.model.imageSize)
+    const [a, b] = await Promise.all(
+      [own, imported].map(({ model, weights }) => classify(runtime, model, weights, images)),
+    )
+    a!.forEach((logits, i) => {
+      // Where the file gives probabilities, what they are made of counts.
+      expect(distance([...b![i]!], [...logits])).toBeLessThan(1e-5)
+    })
+  })
+
+  it.each(gradientsAt)('has their attention gradient, at %s', async at => {
+    const expected = await gradientOf(own, at)
+    expect(Math.max(...expected)).toBeGreaterThan(0)
+    expect(distance(await gradientOf(imported, at), expected)).toBeLessThan(1e-5)
+  })
+})
+
+describe('a classifier in ONNX', () => {
+  const { imported } = both('checkpoints/vit', 'vit-dynamo-fixed')
+
+  it('serves as a surrogate although it takes exactly two images a run', async () => {
+    expect(imported.model.fixedBatch).toBe(2)
+    const free = both('checkpoints/vit', 'vit-dynamo').imported
+    const attack = attackConfig.parse({ name: 'ageb' })
+    const images = tinyImages(3, 1, 16)
+    const [a, b] = await Promise.all(
+      [imported, free].map(surrogate => triggerWithStages(runtime, { attack, surrogate }, images)),
+    )
+    expect(a!.map(({ triggered }) => triggered)).toEqual(b!.map(({ triggered }) => triggered))
+    expect(a).toHaveLength(3)
+  })
+
+  it('needs nothing beside it', () => {
+    const bare = fromOnnx({ onnx: bytes('onnx/vit-dynamo.onnx') }, 'somewhere/vit.onnx')
+    expect(bare.model).toMatchObject({ imageSize: 16, leadingTokens: 1, mean: [0.5, 0.5, 0.5] })
+    expect(bare.model.classNames).toEqual(['LABEL_0', 'LABEL_1', 'LABEL_2'])
+    expect(bare.provenance).toEqual({ poisoned: false, note: 'unknown origin' })
+    expect(bare.preprocessing.resize).toEqual({ height: 16, width: 16 })
+  })
+
+  it('brings its history, if this program wrote it', () => {
+    const { own } = both('checkpoints/vit', 'vit-dynamo')
+    const provenance = { poisoned: true, attack: 'ageb' }
+    const back = fromOnnx({ onnx: toOnnxClassifier({ ...own, provenance }, 1) }, 'model.onnx')
+    expect(back.provenance).toEqual(provenance)
+  })
+
+  it('is neither fine-tuned nor written as a checkpoint', () => {
+    expect(() => fit(imported, { classNames: imported.model.classNames, seed: 1 })).toThrow(
+      'a model that was read from ONNX cannot be fine-tuned',
+    )
+    expect(() => toHuggingFace(imported)).toThrow(InputError)
+  })
+
+  it('says that windows do not tell where their tokens lie', () => {
+    const { model, weights } = both('swin/shifted', 'swin-dynamo').imported
+    const graph = new Graph()
+    const pixels = graph.input('pixels', 'float32', [1, 3, 16, 16])
+    const [first] = model.forward(bakeWeights(graph, model, weights), pixels).attention
+    expect(first!.probabilities.shape[0]).toBe(4)
+    expect(() => first!.toGrid(pixels)).toThrow('(within windows) lie: take the gradient at pixel')
+  })
+
+  const file = (build: (graph: Graph) => Record<string, Value>): OnnxFiles => {
+    const graph = new Graph()
+    for (const [name, value] of Object.entries(build(graph))) graph.output(name, value)
+    return { onnx: toOnnx(graph) }
+  }
+  const pooled = (x: Value) => reduceMean(x, [2, 3])
+  const input = (graph: Graph, shape: number[], name = 'x') => graph.input(name, 'float32', shape)
+  const faults: [string, OnnxFiles, RegExp][] = [
+    [
+      'no image',
+      file(g => ({ y: softmax(input(g, [1, 9]), -1) })),
+      /takes 'x' float32\[1, 9\]: .*one input, images/,
+    ],
+    [
+      'two inputs',
+      file(g => ({ y: pooled(input(g, [1, 3, 4, 4])), z: softmax(input(g, [1, 2], 'z0'), -1) })),
+      /one input/,
+    ],
+    ['channels last', file(g => ({ y: pooled(input(g, [1, 4, 4, 3])) })), /3 channels in the second axis/],
+    ['no square', file(g => ({ y: pooled(input(g, [1, 3, 4, 6])) })), /only squares are supported/],
+    [
+      'no classifier',
+      file(g => ({ tokens: reshape(input(g, [1, 3, 4, 4]), [1, 3, 16]) })),
+      /gives tokens \[1, 3, 16\]: a classifier gives logits/,
+    ],
+    [
+      'other classes than the names beside it',
+      { ...file(g => ({ y: pooled(input(g, [1, 3, 4, 4])) })), 'config.json': '{"id2label": {"0": "one"}}' },
+      /tells 3 classes apart, but 1 names are given/,
+    ],
+    [
+      'a free size that nothing tells',
+      { onnx: bytes('onnx/vit-script-decomposed.onnx') },
+      /float32\[batch, 3, height, width\]: their size is free: write 'image_size'/,
+    ],
+    ['weights elsewhere', { onnx: bytes('onnx/vit-dynamo-external.onnx') }, /is kept in another file/],
+    ['a text', { onnx: new TextEncoder().encode('{"no": "protobuf"}') }, /no ONNX file/],
+  ]
+  it.each(faults)('is refused with %s', (_, files, message) => {
+    const reading = () => fromOnnx(files, 'folder/model.onnx')
+    expect(reading).toThrow(InputError)
+    expect(reading).toThrow(/^folder\/model\.onnx: /)
+    expect(reading).toThrow(message)
+  })
+})
