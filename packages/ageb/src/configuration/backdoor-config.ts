@@ -10,7 +10,7 @@ export const backdoorRunConfig = z.strictObject({
     .string()
     .default('vit-cifar10')
     .describe(
-      'checkpoint that triggers are computed with: a folder, a bundled name or owner/name on the hub',
+      'checkpoint that triggers are computed with: a folder, an ONNX file, a bundled name or owner/name on the hub',
     ),
   victim: z
     .string()

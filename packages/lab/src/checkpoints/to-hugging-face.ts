@@ -1,5 +1,6 @@
 import { InputError } from 'onnxgrad'
 import { batchCounters } from '../models/batch-norm.js'
+import type { Model } from '../models/model.js'
 import type { Checkpoint, CheckpointFiles } from './checkpoint.js'
 import { familyOf } from './configuration.js'
 import { preprocessorOf } from './preprocessing.js'
@@ -13,6 +14,12 @@ export interface WriteOptions {
   readonly dtype?: 'float32' | 'float16'
 }
 
+/** What `transformers` has no class for; undefined if it can read such a model. */
+export function notInTransformers(model: Model): string | undefined {
+  const family = familyOf(model)
+  return family?.notInTransformers?.(family.config.parse(model.config))
+}
+
 /**
  * Files that `transformers` reads, if the model is of a family that it has.
  * @throws InputError if the model is of no family, or a weight is too large for float16.
@@ -22,8 +29,7 @@ export function toHuggingFace(
   { dtype = 'float32' }: WriteOptions = {},
 ): CheckpointFiles {
   const family = familyOf(model)
-  if (!family)
-    throw new InputError(`a model of type ${model.modelType} has no place in a Hugging Face checkpoint`)
+  if (!family) throw new InputError('a model that was read from ONNX cannot be written in another format')
   const entries = model.classNames.map((name, i) => [String(i), name] as const)
   const config = {
     architectures: [family.architectures[0]],

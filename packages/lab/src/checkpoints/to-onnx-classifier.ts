@@ -11,7 +11,7 @@ import { familyOf } from './configuration.js'
  */
 export function toOnnxClassifier({ model, weights, provenance }: Checkpoint, batch: number): Uint8Array {
   const family = familyOf(model)
-  if (!family) throw new InputError(`a model of type ${model.modelType} cannot be written as ONNX`)
+  if (!family) throw new InputError('a model that was read from ONNX cannot be written again')
   // What comes in is normalized already.
   const { classNames } = model
   const plain = family.build(family.config.parse(model.config), {

@@ -46,6 +46,7 @@ export type CCTConfig = z.infer<typeof cctConfig>
 export const cct = defineFamily({
   modelType: 'cct',
   architectures: ['CCTForImageClassification'],
+  notInTransformers: () => 'CCTs',
   citation: 'Hassani et al. 2021',
   url: 'https://arxiv.org/abs/2104.05704',
   config: cctConfig,

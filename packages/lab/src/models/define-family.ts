@@ -21,6 +21,8 @@ export interface ModelFamily<S extends z.ZodObject = z.ZodObject> {
    * large they are. Default: false.
    */
   readonly anyImageSize?: boolean
+  /** What `transformers` has no class for; undefined, as by default, if it can read such a model. */
+  readonly notInTransformers?: (config: z.infer<S>) => string | undefined
   /** @throws RangeError if sizes do not go together, naming the keys. */
   build(config: z.infer<S>, task: Task): Model
 }

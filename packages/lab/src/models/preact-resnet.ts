@@ -40,6 +40,7 @@ export type PreActResNetConfig = z.infer<typeof preactResNetConfig>
 export const preactResNet = defineFamily({
   modelType: 'preact_resnet',
   architectures: ['PreActResNetForImageClassification'],
+  notInTransformers: () => 'ResNets with pre-activation',
   citation: 'He et al. 2016b',
   url: 'https://arxiv.org/abs/1603.05027',
   config: preactResNetConfig,

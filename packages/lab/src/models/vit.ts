@@ -35,6 +35,7 @@ export type ViTConfig = z.infer<typeof vitConfig>
 export const vit = defineFamily({
   modelType: 'vit',
   architectures: ['ViTForImageClassification'],
+  notInTransformers: ({ conv_stem }) => (conv_stem.length > 0 ? 'ViTs with a convolutional stem' : undefined),
   citation: 'Dosovitskiy et al. 2021',
   url: 'https://arxiv.org/abs/2010.11929',
   config: vitConfig,

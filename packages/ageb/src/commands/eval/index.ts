@@ -11,7 +11,7 @@ export function evalCommand(program: Command): void {
       'Measure the accuracy of a checkpoint on a split, whole and class by class. With --run, --config or --set also ' +
         'what it does under that attack: ASR, RA and base rate on the images whose class is not the goal.',
     )
-    .argument('<model>', 'checkpoint: a folder, a bundled name or owner/name on the hub')
+    .argument('<model>', 'checkpoint: a folder, an ONNX file, a bundled name or owner/name on the hub')
     .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
     .option('--split <name>', 'which split', 'test')
     .option('--run <run>', "take attack and data from a run's configuration")

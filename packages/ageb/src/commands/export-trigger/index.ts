@@ -14,7 +14,7 @@ export function exportTriggerCommand(program: Command): void {
     .requiredOption('--out <file>', 'the file to write, .onnx')
     .option(
       '--model <checkpoint>',
-      "surrogate: a folder, a bundled name or owner/name on the hub (default: the configuration's)",
+      "surrogate: a folder, an ONNX file, a bundled name or owner/name on the hub (default: the configuration's)",
     )
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
     .option('--batch <n>', 'images a run', wholeNumber(1), 1)

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { type Checkpoint, toHuggingFace, toOnnxClassifier } from '@ageb/lab'
+import { type Checkpoint, notInTransformers, toHuggingFace, toOnnxClassifier } from '@ageb/lab'
 import { type Outcome, table } from '../../cli/output.js'
 import { warnIfPoisoned } from '../../cli/provenance.js'
 import type { Terminal } from '../../cli/terminal.js'
@@ -22,6 +22,12 @@ export async function exportModel(
 ): Promise<Outcome> {
   const checkpoint = await loadCheckpoint(name)
   warnIfPoisoned(terminal, name, checkpoint)
+  const missing = notInTransformers(checkpoint.model)
+  if (missing && flags.format === 'hf') {
+    terminal.say(
+      `transformers has no class for ${missing}: ageb can read what is written, and --format onnx is for other programs`,
+    )
+  }
   const files = Object.entries(filesOf(checkpoint, flags))
   for (const [file, content] of files) {
     const place = path.join(flags.out, file)

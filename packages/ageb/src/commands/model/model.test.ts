@@ -76,6 +76,14 @@ describe('ageb model export', () => {
       })
   })
 
+  it('says of what transformers has no class for', async () => {
+    const ended = await here.ageb(['model', 'export', 'vit-cifar10', '--out', 'stem', '--json'])
+    expect(ended.code).toBe(0)
+    expect(ended.stderr).toContain('transformers has no class for ViTs with a convolutional stem')
+    const plain = await here.ageb(['model', 'export', 'model', '--out', 'plain', '--json'])
+    expect(plain.stderr).not.toContain('transformers')
+  })
+
   it('of a missing model, or to nowhere, ends in a sentence', async () => {
     const missing = await here.ageb(['model', 'export', 'nothing', '--out', 'x'])
     expect(missing).toMatchObject({ code: 1, stdout: '' })

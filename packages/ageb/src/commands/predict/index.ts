@@ -11,7 +11,7 @@ export function predictCommand(program: Command): void {
       'Tell what a checkpoint calls pictures. They are resized, cropped and normalized as its ' +
         'preprocessor_config.json says, to the bytes that transformers gives a model.',
     )
-    .argument('<model>', 'checkpoint: a folder or a bundled name')
+    .argument('<model>', 'checkpoint: a folder, an ONNX file, a bundled name or owner/name on the hub')
     .argument('<pictures...>', 'PNG, JPEG or WebP files, or folders of such')
     .option('--top <n>', 'how many classes to tell of each picture', wholeNumber(1), 5)
   addMachineFlags(command)

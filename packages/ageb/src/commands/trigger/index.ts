@@ -14,7 +14,7 @@ export function triggerCommand(program: Command): void {
     .argument('<image>', 'PNG, JPEG, WebP, …')
     .option(
       '--model <checkpoint>',
-      "surrogate: a folder, a bundled name or owner/name on the hub (default: the configuration's)",
+      "surrogate: a folder, an ONNX file, a bundled name or owner/name on the hub (default: the configuration's)",
     )
     .option('--out <folder>', 'where the pictures go', '.')
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
