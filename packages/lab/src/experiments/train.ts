@@ -90,7 +90,7 @@ export async function train(options: TrainOptions): Promise<Weights> {
     initialState: resumed?.tensors ?? step.initialState(options.from as Weights),
   })
   const batches = batcher(data, config, seed, perEpoch, model.branches)
-  const readWeights = async (): Promise<Weights> => step.result(await session.readState())
+  const readWeights = async (): Promise<Weights> => step.result(await session.readState(step.resultState))
   const checkpoint = async (done: number) =>
     options.onCheckpoint?.({ step: done, tensors: { ...(await session.readState()), ...rate.tensors() } })
   try {

@@ -52,12 +52,17 @@ export function serve(
   }
 }
 
-const buffersOf = (tensors: Record<string, Tensor>) =>
-  Object.values(tensors).map(({ data }) => data.buffer as ArrayBuffer)
+const buffersOf = (tensors: Feeds) => Object.values(tensors).map(({ data }) => data.buffer as ArrayBuffer)
+
+const copyOf = (tensors: Feeds): Record<string, Tensor> =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }]),
+  )
 
 /** The thread of the sessions, seen from outside. */
 export interface Thread {
-  post(request: Request): void
+  /** The buffers in `transfer` are moved instead of copied. */
+  post(request: Request, transfer: ArrayBuffer[]): void
   /** Called once, with what takes the answers, and what takes the reason why no more will come. */
   listen(answer: (response: Response) => void, end: (error: Error) => void): void
   /** Told when the first call of several begins, and when the last has ended. */
@@ -92,36 +97,43 @@ export function connect(thread: Thread, options: RuntimeOptions): Runtime {
     else call.reject(error.name === 'InputError' ? new InputError(error.message) : new Error(error.message))
   }, end)
 
-  function call<T>(method: Request['method'], ...args: unknown[]): Promise<T> {
+  function call<T>(method: Request['method'], args: readonly unknown[], moved: Feeds = {}): Promise<T> {
     if (ended) return Promise.reject(ended)
-    const now = () => send<T>(method, args)
+    const now = () => send<T>(method, args, buffersOf(moved))
     const answer = thread.inTurn ? thread.inTurn(now) : now()
     last = answer
     return answer
   }
-  function send<T>(method: Request['method'], args: readonly unknown[]): Promise<T> {
+  function send<T>(
+    method: Request['method'],
+    args: readonly unknown[],
+    transfer: ArrayBuffer[],
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const id = count++
       pending.set(id, { resolve: resolve as (value: unknown) => void, reject })
       if (pending.size === 1) thread.busy?.(true)
-      thread.post({ id, method, args })
+      thread.post({ id, method, args }, transfer)
     })
   }
 
   let started: Promise<Device> | undefined
   const device = () => {
-    started ??= call<Device>('start', options)
+    started ??= call<Device>('start', [options])
     return started
   }
   return {
     device,
     async load(model: Uint8Array, sessionOptions: SessionOptions = {}): Promise<Session> {
       await device()
-      const session = await call<number>('load', model, sessionOptions)
+      // Copied here and moved: a message that is cloned is held twice more on its way.
+      const initialState = copyOf(sessionOptions.initialState ?? {})
+      const session = await call<number>('load', [model, { ...sessionOptions, initialState }], initialState)
       return {
-        run: (feeds: Feeds) => call<Record<string, Tensor>>('run', session, feeds),
-        readState: () => call<Record<string, Tensor>>('readState', session),
-        release: () => call<void>('release', session),
+        run: (feeds: Feeds) => call<Record<string, Tensor>>('run', [session, feeds]),
+        readState: (names?: readonly string[]) =>
+          call<Record<string, Tensor>>('readState', [session, names]),
+        release: () => call<void>('release', [session]),
       }
     },
     async close() {

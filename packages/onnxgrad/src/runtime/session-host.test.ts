@@ -26,10 +26,9 @@ async function load(host: SessionHost) {
 const valuesOf = (state: Record<string, Tensor>) =>
   Object.fromEntries(Object.entries(state).map(([name, { data }]) => [name, Number(data[0])]))
 
-// Builds that cannot write into given buffers take each run's outputs as they come.
-describe.each([cpu, { ...cpu, state: 'returned' as const }])('state, $state', engine => {
-  it('is read from one set of buffers and written to the other', async () => {
-    const host = new SessionHost(engine)
+describe('state', () => {
+  it('goes from run to run', async () => {
+    const host = new SessionHost(cpu)
     const id = await load(host)
     for (let i = 1; i <= 4; i++) {
       expect(await host.run(id, {})).toEqual({})
@@ -40,7 +39,7 @@ describe.each([cpu, { ...cpu, state: 'returned' as const }])('state, $state', en
   })
 
   it('is read as a copy, and each session has its own', async () => {
-    const host = new SessionHost(engine)
+    const host = new SessionHost(cpu)
     const [one, other] = [await load(host), await load(host)]
     const before = await host.readState(one)
     await host.run(one, {})

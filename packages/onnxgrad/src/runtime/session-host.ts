@@ -18,11 +18,10 @@ export interface Engine {
   readonly device: Device
   readonly sessionOptions: InferenceSession.SessionOptions
   /**
-   * How state passes from run to run. 'swapped': two sets of buffers change places. 'returned': each run's outputs
-   * are the next one's inputs, for builds that cannot write into given buffers. 'on-device': so too, but the tensors
-   * never leave the graphics processor.
+   * Where state is between two runs: each run's outputs are the next one's inputs. 'on-device': they never leave the
+   * memory of the graphics processor.
    */
-  readonly state: 'swapped' | 'returned' | 'on-device'
+  readonly state: 'in-memory' | 'on-device'
 }
 
 /** What lives beside one runtime session. */
@@ -34,8 +33,6 @@ interface Hosted {
   readonly state: readonly (readonly [string, string])[]
   /** State by output name, as the next run reads it. */
   current: Record<string, OrtTensor>
-  /** Buffers that the next run writes; none unless state is swapped. */
-  spare: Record<string, OrtTensor>
   /** Copies state to the processor, once it was needed. */
   reader?: InferenceSession
 }
@@ -50,17 +47,14 @@ export class SessionHost {
     this.#engine = engine
   }
 
+  /** Takes `options.initialState` over: what is in it must not be used or changed any more. */
   async load(model: Uint8Array, options: SessionOptions): Promise<number> {
     const state = Object.entries(options.state ?? {})
     const current: Record<string, OrtTensor> = {}
-    const spare: Record<string, OrtTensor> = {}
     for (const [input, output] of state) {
       const initial = options.initialState?.[input]
       if (!initial) throw new Error(`state '${input}' has no first value`)
-      current[output] = this.#toOrt({ ...initial, data: initial.data.slice() })
-      if (this.#engine.state === 'swapped') {
-        spare[output] = this.#toOrt({ ...initial, data: initial.data.slice() })
-      }
+      current[output] = this.#toOrt(initial)
     }
     const session = await this.#create(model, {
       graphOptimizationLevel: options.optimize === false ? 'disabled' : 'all',
@@ -73,30 +67,32 @@ export class SessionHost {
     })
     const outputs = session.outputNames.filter(name => !(name in current))
     const id = this.#count++
-    this.#hosted.set(id, { session, outputs, state, current, spare })
+    this.#hosted.set(id, { session, outputs, state, current })
     return id
   }
 
   async run(id: number, feeds: Feeds): Promise<Record<string, Tensor>> {
     const hosted = this.#get(id)
-    const { session, outputs, state, current, spare } = hosted
+    const { session, outputs, state, current } = hosted
     const all: Record<string, OrtTensor> = {}
     for (const [name, tensor] of Object.entries(feeds)) all[name] = this.#toOrt(tensor)
     for (const [input, output] of state) all[input] = current[output]!
-    const fetches: Record<string, OrtTensor | null> = {}
-    for (const name of session.outputNames) fetches[name] = spare[name] ?? null
-    const results = await session.run(all, fetches)
+    // Into buffers of ours the results could be written too, but Node's build would return copies of them even so.
+    const results = await session.run(all)
     hosted.current = Object.fromEntries(state.map(([, output]) => [output, results[output]!]))
-    if (this.#engine.state === 'swapped') hosted.spare = current
-    else dispose(current)
+    this.#free(current)
     return Object.fromEntries(outputs.map(name => [name, fromOrt(results[name]!)]))
   }
 
-  async readState(id: number): Promise<Record<string, Tensor>> {
+  /** @param names which inputs' state; all if not given. */
+  async readState(id: number, names?: readonly string[]): Promise<Record<string, Tensor>> {
     const hosted = this.#get(id)
     const read = this.#engine.state === 'on-device' ? await this.#download(hosted) : hosted.current
+    const outputs = new Map(hosted.state)
     return Object.fromEntries(
-      hosted.state.map(([input, output]) => {
+      (names ?? [...outputs.keys()]).map(input => {
+        const output = outputs.get(input)
+        if (output === undefined) throw new Error(`the session has no state '${input}'`)
         const tensor = fromOrt(read[output]!)
         return [input, { ...tensor, data: tensor.data.slice() }]
       }),
@@ -106,7 +102,7 @@ export class SessionHost {
   async release(id: number): Promise<void> {
     const { session, reader, current } = this.#get(id)
     this.#hosted.delete(id)
-    dispose(current)
+    this.#free(current)
     await reader?.release()
     await session.release()
   }
@@ -130,6 +126,15 @@ export class SessionHost {
     return hosted.reader.run(Object.fromEntries(state.map(([input, output]) => [input, current[output]!])))
   }
 
+  /**
+   * Gives old state back. Arrays that outlived a run count as old to the garbage collector, which lets several
+   * gigabytes of them gather; moved into new ones, that nobody holds, they are the first thing it frees.
+   */
+  #free(tensors: Record<string, OrtTensor>): void {
+    if (this.#engine.state === 'on-device') for (const tensor of Object.values(tensors)) tensor.dispose()
+    else structuredClone(null, { transfer: [...new Set(Object.values(tensors).map(bufferOf))] })
+  }
+
   #get(id: number): Hosted {
     const hosted = this.#hosted.get(id)
     if (!hosted) throw new Error('the session was released')
@@ -141,8 +146,8 @@ export class SessionHost {
   }
 }
 
-function dispose(tensors: Record<string, OrtTensor>): void {
-  for (const tensor of Object.values(tensors)) tensor.dispose()
+function bufferOf(tensor: OrtTensor): ArrayBuffer {
+  return (tensor.data as Float32Array).buffer as ArrayBuffer
 }
 
 function fromOrt(tensor: OrtTensor): Tensor {

@@ -32,8 +32,11 @@ export interface Session {
    * Throws Error with the runtime's message.
    */
   run(feeds: Feeds): Promise<Record<string, Tensor>>
-  /** A copy of the state, by input name. */
-  readState(): Promise<Record<string, Tensor>>
+  /**
+   * A copy of the state, by input name.
+   * @param names the inputs whose state is wanted: of a large model, all of it at once is a lot. Default: all.
+   */
+  readState(names?: readonly string[]): Promise<Record<string, Tensor>>
   /** Frees the model and its state. */
   release(): Promise<void>
 }

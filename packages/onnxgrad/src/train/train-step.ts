@@ -58,6 +58,8 @@ export interface TrainStep {
   initialState(parameters: Readonly<Record<string, Float32Array>>): Record<string, Tensor>
   /** The scalars to feed besides the batch. @param step counted from 1. */
   scalars(step: number, learningRate: number): Feeds
+  /** The state that `result` reads. */
+  readonly resultState: readonly string[]
   /** The parameters out of a session's state: their averages where there are any. */
   result(state: Readonly<Record<string, Tensor>>): Record<string, Float32Array>
 }
@@ -153,6 +155,7 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
   })
   const shared = foldScalars(shareCommonSubexpressions(forDevice(graph, options.device ?? 'cpu')))
   const optimized = options.recompute ? recompute(shared, options.recompute) : shared
+  const resultName = (name: string) => (averageName(name) in state ? averageName(name) : name)
   return {
     graph: optimized,
     model: toOnnx(optimized, { name: 'training-step' }),
@@ -181,10 +184,9 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
         ]),
       )
     },
+    resultState: names.map(resultName),
     result: tensors =>
-      Object.fromEntries(
-        names.map(name => [name, (tensors[averageName(name)] ?? tensors[name])!.data as Float32Array]),
-      ),
+      Object.fromEntries(names.map(name => [name, tensors[resultName(name)]!.data as Float32Array])),
   }
 }
 

@@ -38,6 +38,6 @@ function engine(device: Device, threads: number): Engine {
       enableMemPattern: false,
       logSeverityLevel: 3,
     },
-    state: device === 'webgpu' ? 'on-device' : 'swapped',
+    state: device === 'webgpu' ? 'on-device' : 'in-memory',
   }
 }

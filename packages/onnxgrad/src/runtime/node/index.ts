@@ -43,7 +43,7 @@ export function startRuntime(options: RuntimeChoice = {}): Runtime {
   openGates.add(gate)
   return connect(
     {
-      post: request => worker.postMessage(request),
+      post: (request, transfer) => worker.postMessage(request, transfer),
       listen(answer, end) {
         worker.on('message', answer)
         worker.on('error', end)

@@ -42,6 +42,6 @@ async function engine(device: Device, threads: number): Promise<Engine> {
     Tensor: ort.Tensor,
     device,
     sessionOptions: { executionProviders: [device === 'cpu' ? 'wasm' : device], logSeverityLevel: 3 },
-    state: device === 'webgpu' ? 'on-device' : 'returned',
+    state: device === 'webgpu' ? 'on-device' : 'in-memory',
   }
 }

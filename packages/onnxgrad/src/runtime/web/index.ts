@@ -7,7 +7,7 @@ declare const Worker: new (
   url: URL,
   options: { type: 'module' },
 ) => {
-  postMessage(request: Request): void
+  postMessage(request: Request, transfer: ArrayBuffer[]): void
   addEventListener(type: 'message', listener: (event: { data: Response }) => void): void
   addEventListener(type: 'error', listener: (event: { message?: string }) => void): void
   terminate(): void
@@ -26,7 +26,7 @@ export function startRuntime(options: RuntimeChoice = {}): Runtime {
   const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' })
   return connect(
     {
-      post: request => worker.postMessage(request),
+      post: (request, transfer) => worker.postMessage(request, transfer),
       listen(answer, end) {
         worker.addEventListener('message', ({ data }) => answer(data))
         worker.addEventListener('error', ({ message }) =>
