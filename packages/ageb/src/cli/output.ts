@@ -42,8 +42,10 @@ export function intervalNote({ low, high, n }: { low: number; high: number; n: n
   return `95 % interval ${(100 * low).toFixed(1)}–${percent(high)}, n = ${n}`
 }
 
-/** `48 s`, `12 min 5 s`. */
+/** `48 s`, `12 min 5 s`, `7 h 3 min`. */
 export function duration(seconds: number): string {
   const whole = Math.round(seconds)
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`
+  if (whole < 60) return `${whole} s`
+  const minutes = Math.floor(whole / 60)
+  return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }

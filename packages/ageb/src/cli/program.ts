@@ -5,6 +5,7 @@ import { evalCommand } from '../commands/eval/index.js'
 import { exportTriggerCommand } from '../commands/export-trigger/index.js'
 import { helpCommand } from '../commands/help/index.js'
 import { modelCommand } from '../commands/model/index.js'
+import { planCommand } from '../commands/plan/index.js'
 import { predictCommand } from '../commands/predict/index.js'
 import { reportCommand } from '../commands/report/index.js'
 import { runCommand } from '../commands/run/index.js'
@@ -15,6 +16,7 @@ import { version } from '../files/version.js'
 /** Every command, in the order of the help. A new one is a folder in commands/ and a line here. */
 const commands = [
   demoCommand,
+  planCommand,
   runCommand,
   trainCommand,
   triggerCommand,

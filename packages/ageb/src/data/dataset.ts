@@ -29,7 +29,7 @@ export interface LoadSplitOptions {
 }
 
 /** Decoded splits are held in memory whole; larger ones than this are refused. */
-const maxDecodedBytes = 2 ** 32
+export const maxDecodedBytes = 2 ** 32
 
 /** Progress is told once in so many images. */
 const progressStep = 50
@@ -67,6 +67,23 @@ export async function loadSplit(options: LoadSplitOptions): Promise<ImageSet> {
     })
   }
   return { name, split, ...decoded }
+}
+
+/**
+ * How many images a split has and of how many classes, as the files on this machine say; undefined if it would have to
+ * be fetched. Throws InputError as `loadSplit`.
+ */
+export async function splitSize(
+  dataset: string,
+  split: string,
+): Promise<{ count: number; classes: number } | undefined> {
+  const bundled = bundledDatasets.some(({ name }) => name === dataset)
+  const local = bundled || (await stat(dataset).catch(() => undefined))
+  if (!local && !isAbsolute(dataset) && parseHubId(dataset)) return undefined
+  const { files } = await findSplit(dataset, split, () => {})
+  const shards = await Promise.all(files.map(openImageParquet))
+  const names = agreedClassNames(shards)
+  return names && { count: shards.reduce((sum, { rows }) => sum + rows, 0), classes: names.length }
 }
 
 interface FoundSplit {

@@ -1,4 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm, writeFile } from 'node:fs/promises'
 import { InputError } from 'onnxgrad'
 
 const advice: Record<string, string> = {
@@ -12,12 +12,15 @@ const advice: Record<string, string> = {
  * Replaces a file whole or not at all: the data is written beside it, flushed, then renamed over it.
  * Throws InputError if it cannot be written; an older file of that name is then still there.
  */
-export async function writeFileWhole(path: string, data: string | Uint8Array): Promise<void> {
+export async function writeFileWhole(
+  path: string,
+  data: string | Uint8Array | Iterable<Uint8Array>,
+): Promise<void> {
   const beside = `${path}.part`
   try {
     const file = await open(beside, 'w')
     try {
-      await file.writeFile(data)
+      await writeFile(file, data)
       await file.sync()
     } finally {
       await file.close()

@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readFile, rm } from 'node:fs/promises'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import path from 'node:path'
-import { parseSafetensors, type TrainingState, type WritableTensor, writeSafetensors } from '@ageb/lab'
+import { parseSafetensors, safetensorsParts, type TrainingState, type WritableTensor } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import { runtimeVersion } from 'onnxgrad/node'
 import { parse, stringify } from 'yaml'
@@ -57,7 +57,7 @@ export class RunFolder {
     return path.join(this.path, ...names)
   }
 
-  async write(name: string, data: string | Uint8Array): Promise<void> {
+  async write(name: string, data: string | Iterable<Uint8Array>): Promise<void> {
     await mkdir(path.dirname(this.file(name)), { recursive: true })
     await writeFileWhole(this.file(name), data)
   }
@@ -96,7 +96,7 @@ export class RunFolder {
       name,
       { dtype: 'F32', shape, data: data as Float32Array },
     ])
-    await this.write(`state/${phase}.safetensors`, writeSafetensors(tensors, { step: String(state.step) }))
+    await this.write(`state/${phase}.safetensors`, safetensorsParts(tensors, { step: String(state.step) }))
   }
 
   /** The state saved last, or null. */

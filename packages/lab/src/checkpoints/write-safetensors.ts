@@ -6,18 +6,34 @@ export type WritableTensor =
   | Exclude<SafeTensor, { data: Float32Array }>
   | (Extract<SafeTensor, { data: Float32Array }> & { readonly dtype: 'F32' | 'F16' })
 
+/** `safetensorsParts` as one array. */
+export function writeSafetensors(
+  tensors: Iterable<readonly [string, WritableTensor]>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const parts = [...safetensorsParts(tensors, metadata)]
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
+
 /**
- * Writes a safetensors file. The same tensors and metadata give the same bytes, whatever their order: header
- * keys are sorted; data lies by item size, widest first, then by name, so that every tensor is aligned.
+ * A safetensors file, piece by piece, so that a large one need not be held twice. The same tensors and metadata give
+ * the same bytes, whatever their order: header keys are sorted; data lies by item size, widest first, then by name,
+ * so that every tensor is aligned.
  *
  * @param tensors name and tensor; the data takes the product of the shape
  * @param metadata strings for `__metadata__`
  * @throws RangeError on a repeated or reserved name, or when data and shape do not agree
  */
-export function writeSafetensors(
+export function* safetensorsParts(
   tensors: Iterable<readonly [string, WritableTensor]>,
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array {
+): Generator<Uint8Array> {
   const sorted = [...tensors].sort(([a], [b]) => compare(a, b))
   sorted.forEach(([name, { shape, data }], i) => {
     if (name === '__metadata__' || name === sorted[i - 1]?.[0]) {
@@ -50,19 +66,14 @@ export function writeSafetensors(
     )
   }
   const header = new TextEncoder().encode(object(fields))
-  const dataStart = 8 + Math.ceil(header.length / 8) * 8
-  const bytes = new Uint8Array(dataStart + length)
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - 8), true)
-  bytes.fill(0x20, 8, dataStart)
-  bytes.set(header, 8)
-  for (const [name, tensor] of placed) {
+  const start = new Uint8Array(8 + Math.ceil(header.length / 8) * 8).fill(0x20)
+  new DataView(start.buffer).setBigUint64(0, BigInt(start.length - 8), true)
+  start.set(header, 8)
+  yield start
+  for (const [, tensor] of placed) {
     const data = tensor.dtype === 'F16' ? narrowF16(tensor.data) : tensor.data
-    bytes.set(
-      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-      dataStart + offsets.get(name)![0],
-    )
+    yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   }
-  return bytes
 }
 
 // By hand, because an object puts keys such as "10" first, whatever order it was given.

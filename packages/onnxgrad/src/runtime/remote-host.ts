@@ -104,11 +104,7 @@ export function connect(thread: Thread, options: RuntimeOptions): Runtime {
     last = answer
     return answer
   }
-  function send<T>(
-    method: Request['method'],
-    args: readonly unknown[],
-    transfer: ArrayBuffer[],
-  ): Promise<T> {
+  function send<T>(method: Request['method'], args: readonly unknown[], transfer: ArrayBuffer[]): Promise<T> {
     return new Promise((resolve, reject) => {
       const id = count++
       pending.set(id, { resolve: resolve as (value: unknown) => void, reject })
@@ -131,8 +127,7 @@ export function connect(thread: Thread, options: RuntimeOptions): Runtime {
       const session = await call<number>('load', [model, { ...sessionOptions, initialState }], initialState)
       return {
         run: (feeds: Feeds) => call<Record<string, Tensor>>('run', [session, feeds]),
-        readState: (names?: readonly string[]) =>
-          call<Record<string, Tensor>>('readState', [session, names]),
+        readState: (names?: readonly string[]) => call<Record<string, Tensor>>('readState', [session, names]),
         release: () => call<void>('release', [session]),
       }
     },

@@ -1,0 +1,161 @@
+import { freemem } from 'node:os'
+import { parameterCount, stepsOf, trainingStep } from '@ageb/lab'
+import { matrixOperations } from 'onnxgrad'
+import { startRuntime } from 'onnxgrad/node'
+import type { MachineFlags } from '../../cli/options.js'
+import { duration, type Outcome, percent, type Row, table } from '../../cli/output.js'
+import { assignAll } from '../../cli/settings.js'
+import type { Terminal } from '../../cli/terminal.js'
+import { backdoorRunConfig } from '../../configuration/backdoor-config.js'
+import { check, readConfiguration, UsageError } from '../../configuration/resolve.js'
+import { trainRunConfig } from '../../configuration/train-config.js'
+import { maxDecodedBytes } from '../../data/dataset.js'
+import { memoryOf, microBatchesFor } from './memory.js'
+import { probe } from './probe.js'
+import { dataShape, workloadOf } from './workload.js'
+
+export interface PlanFlags extends MachineFlags {
+  readonly set?: readonly string[]
+  readonly data?: string
+  readonly images?: number
+  readonly testImages?: number
+  readonly classes?: number
+  readonly gflops?: number
+}
+
+/** Share of the free memory that a run may plan for. */
+const SHARE_OF_MEMORY = 0.8
+
+/** Tells what a configuration would cost. */
+export async function plan(file: string | undefined, flags: PlanFlags, terminal: Terminal): Promise<Outcome> {
+  const config = await configurationOf(file, flags)
+  const { training } = config
+  const work = await workloadOf(config, await dataShape(config.dataset, flags), terminal)
+  const { model, data, trainings } = work
+  const size = { height: model.imageSize, width: model.imageSize }
+  const perStep = matrixOperations(trainingStep(model, training, size).graph)
+  const steps = stepsOf(data.train, training).total * trainings
+  const operations = steps * perStep + work.otherOperations
+  const memory = memoryOf(work, training)
+  const free = freemem() * SHARE_OF_MEMORY
+  const microBatches = microBatchesFor(model, training, free - memory.data)
+  const split = data.train * 3 * model.imageSize ** 2
+  if (split > maxDecodedBytes) {
+    terminal.say(
+      `the training images take ${gib(split)} decoded, and ${gib(maxDecodedBytes)} are the most that is held: such a run is refused`,
+    )
+  }
+  terminal.say('timing a few training steps, about 20 s …')
+  const runtime = startRuntime(config)
+  const measured = await probe(runtime, model, {
+    ...training,
+    microBatches: Math.max(training.microBatches, microBatches ?? 1),
+  }).finally(() => runtime.close())
+  const seconds =
+    steps * measured.secondsPerStep + work.otherOperations / (measured.mfu * measured.gemmGflops * 1e9)
+  const weights = 4 * parameterCount(model)
+  const image = 3 * model.imageSize ** 2
+  const disk = {
+    cacheBytes: (data.train + data.test) * image,
+    // Checkpoints, and the state to go on from: weights and the optimizer's memories, the new file beside the old.
+    runBytes: trainings * weights + 2 * (training.optimizer === 'adamw' ? 3 : 2) * weights,
+  }
+  const result = {
+    kind: config.kind,
+    dataset: config.dataset,
+    images: data,
+    parameters: parameterCount(model),
+    imageSize: model.imageSize,
+    trainings,
+    steps,
+    gflopsPerStep: perStep / 1e9,
+    teraflops: operations / 1e12,
+    memoryBytes: memory.step + memory.data + memory.checkpoint,
+    stepMemoryBytes: memory.step,
+    dataMemoryBytes: memory.data,
+    freeMemoryBytes: freemem(),
+    microBatches: microBatches ?? null,
+    diskBytes: disk.cacheBytes + disk.runBytes,
+    ...disk,
+    secondsPerStep: measured.secondsPerStep,
+    seconds,
+    gemmGflops: measured.gemmGflops,
+    mfu: measured.mfu,
+    ...(flags.gflops !== undefined && {
+      otherProcessor: { gflops: flags.gflops, seconds: operations / (flags.gflops * 1e9 * measured.mfu) },
+    }),
+  }
+  return { data: result, text: table(rowsOf(result, training.microBatches)) }
+}
+
+async function configurationOf(file: string | undefined, { set, data, threads, device }: PlanFlags) {
+  const where = file ?? 'the configuration'
+  const read = assignAll(file === undefined ? { kind: 'train' } : await readConfiguration(file), set)
+  const plain: Record<string, unknown> = {
+    ...read,
+    ...(data !== undefined && { dataset: data }),
+    ...(threads !== undefined && { threads }),
+    ...(device !== undefined && { device }),
+  }
+  if (plain.kind === 'train') return check(trainRunConfig, plain, where)
+  if (plain.kind === 'backdoor') return check(backdoorRunConfig, plain, where)
+  throw new UsageError(`${where}: 'kind' must be train or backdoor`)
+}
+
+interface Planned {
+  readonly dataset: string
+  readonly images: { readonly train: number; readonly test: number; readonly classes: number }
+  readonly parameters: number
+  readonly imageSize: number
+  readonly trainings: number
+  readonly steps: number
+  readonly gflopsPerStep: number
+  readonly teraflops: number
+  readonly memoryBytes: number
+  readonly stepMemoryBytes: number
+  readonly dataMemoryBytes: number
+  readonly freeMemoryBytes: number
+  readonly microBatches: number | null
+  readonly cacheBytes: number
+  readonly runBytes: number
+  readonly secondsPerStep: number
+  readonly seconds: number
+  readonly gemmGflops: number
+  readonly mfu: number
+  readonly otherProcessor?: { readonly gflops: number; readonly seconds: number }
+}
+
+const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`
+
+function rowsOf(p: Planned, asked: number): Row[] {
+  const { train, test, classes } = p.images
+  const fits =
+    p.microBatches === null
+      ? 'no number of micro-batches fits into the free memory: take a smaller model, image size or data set'
+      : p.microBatches > asked
+        ? `set training.microBatches=${p.microBatches} to fit into ${gib(p.freeMemoryBytes)} of free memory`
+        : `fits into ${gib(p.freeMemoryBytes)} of free memory`
+  return [
+    [
+      'data',
+      p.dataset,
+      `${train} training and ${test} test images of ${classes} classes, ${p.imageSize}×${p.imageSize}`,
+    ],
+    ['parameters', p.parameters.toLocaleString('en')],
+    ['training steps', p.steps.toLocaleString('en'), p.trainings > 1 ? `of ${p.trainings} trainings` : ''],
+    ['operations', `${p.teraflops.toFixed(1)} TFLOP`, `${p.gflopsPerStep.toFixed(1)} GFLOP a step`],
+    ['memory', gib(p.memoryBytes), `${gib(p.stepMemoryBytes)} of it for a step; ${fits}`],
+    ['disk', gib(p.cacheBytes + p.runBytes), `${gib(p.cacheBytes)} of it a cache of decoded images`],
+    ['time here', duration(p.seconds), `${p.secondsPerStep.toFixed(2)} s a step`],
+    ['… of the matrix throughput', percent(p.mfu), `of ${p.gemmGflops.toFixed(0)} GFLOP/s`],
+    ...(p.otherProcessor
+      ? [
+          [
+            `time at ${p.otherProcessor.gflops} GFLOP/s`,
+            duration(p.otherProcessor.seconds),
+            'at the same share of the throughput',
+          ] as const,
+        ]
+      : []),
+  ]
+}

@@ -1,0 +1,125 @@
+import { stat } from 'node:fs/promises'
+import {
+  type AttackConfig,
+  buildModel,
+  classifierGraph,
+  fit,
+  type Model,
+  type ModelConfig,
+  triggerGraph,
+} from '@ageb/lab'
+import { matrixOperations } from 'onnxgrad'
+import type { Terminal } from '../../cli/terminal.js'
+import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
+import { UsageError } from '../../configuration/resolve.js'
+import type { TrainRunConfig } from '../../configuration/train-config.js'
+import { splitSize } from '../../data/dataset.js'
+import { bundledModels } from '../../files/bundled-models.js'
+import { loadCheckpoint } from '../../files/checkpoint-folder.js'
+import { parseHubId } from '../../files/hub.js'
+import { placeholderWeights } from './placeholder-weights.js'
+import { type DataShape, publishedData, publishedModels } from './published.js'
+
+/** What a run does, in numbers. */
+export interface Workload {
+  readonly data: DataShape
+  /** The model that is trained, with its head. */
+  readonly model: Model
+  /** How often it is trained: a backdoored one has a clean twin. */
+  readonly trainings: number
+  /** Operations of matrix products and convolutions outside the training steps. */
+  readonly otherOperations: number
+}
+
+/** Images of the graphs that are counted. */
+const COUNTED = 2
+
+/** What a configuration comes to. */
+export async function workloadOf(
+  config: TrainRunConfig | BackdoorRunConfig,
+  data: DataShape,
+  terminal: Terminal,
+): Promise<Workload> {
+  if (config.kind === 'train') {
+    const { from, imageSize, seed } = config
+    const model = from === undefined ? shaped(config.model, data) : await fitted(from, data, seed, imageSize)
+    return { data, model, trainings: 1, otherOperations: data.test * forward(model) }
+  }
+  const model = await fitted(config.victim, data, config.seed)
+  const there = await isThere(config.surrogate)
+  if (!there)
+    terminal.say(
+      `the surrogate ${config.surrogate} is not there yet: it is taken to be such a model as the victim`,
+    )
+  const surrogate = there ? await fitted(config.surrogate, data, config.seed) : model
+  const triggered = Math.round(config.poisoning.rate * data.train) + data.test
+  const trainings = config.cleanTwin === undefined ? 2 : 1
+  return {
+    data,
+    model,
+    trainings,
+    otherOperations: triggered * trigger(surrogate, config.attack) + 4 * data.test * forward(model),
+  }
+}
+
+/**
+ * How large a data set is: as the flags say, as published, or as its files on this machine do.
+ * @throws UsageError if it would have to be fetched to know.
+ */
+export async function dataShape(
+  dataset: string,
+  flags: { readonly images?: number; readonly testImages?: number; readonly classes?: number },
+): Promise<DataShape> {
+  const { images, testImages, classes } = flags
+  const known = publishedData[dataset] ?? (await onThisMachine(dataset))
+  const train = images ?? known?.train
+  const test = testImages ?? known?.test
+  const names = classes ?? known?.classes
+  if (train !== undefined && test !== undefined && names !== undefined) return { train, test, classes: names }
+  throw new UsageError(
+    `the data set ${dataset} is not on this machine: say how large it is with --images, --test-images and --classes`,
+  )
+}
+
+async function onThisMachine(dataset: string): Promise<DataShape | undefined> {
+  const train = await splitSize(dataset, 'train')
+  if (!train) return undefined
+  const test = await splitSize(dataset, 'test')
+  return { train: train.count, test: test?.count ?? 0, classes: train.classes }
+}
+
+function shaped(config: ModelConfig, { classes }: DataShape): Model {
+  try {
+    return buildModel(config, { classNames: numbered(classes) })
+  } catch (error) {
+    throw new UsageError(`model: ${(error as Error).message}`)
+  }
+}
+
+/** A checkpoint's model with a head for the data. */
+async function fitted(name: string, data: DataShape, seed: number, imageSize?: number): Promise<Model> {
+  const shape = publishedModels[name]
+  if (shape) return shaped(imageSize === undefined ? shape : { ...shape, image_size: imageSize }, data)
+  const checkpoint = await loadCheckpoint(name, { withoutClassifier: true })
+  if (checkpoint.model.modelType === 'onnx') return checkpoint.model
+  return fit(checkpoint, { classNames: numbered(data.classes), imageSize, seed }).model
+}
+
+/** Whether a checkpoint can be looked for: a path that does not exist may be that of a run that is still to come. */
+async function isThere(name: string): Promise<boolean> {
+  if (name in bundledModels || name in publishedModels || (await stat(name).catch(() => null))) return true
+  return name.split('/').length === 2 && parseHubId(name) !== undefined
+}
+
+const numbered = (classes: number) => Array.from({ length: classes }, (_, i) => String(i))
+
+function forward(model: Model): number {
+  const images = model.fixedBatch ?? COUNTED
+  return matrixOperations(classifierGraph(model, placeholderWeights(model), images)) / images
+}
+
+function trigger(model: Model, attack: AttackConfig): number {
+  const batch = model.fixedBatch ?? COUNTED
+  const surrogate = { model, weights: placeholderWeights(model) }
+  return matrixOperations(triggerGraph({ attack, surrogate, batch })) / batch
+}
