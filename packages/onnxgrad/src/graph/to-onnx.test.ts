@@ -1,11 +1,15 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { add, mul, neg } from '../ops/elementwise.js'
+import { expand } from '../ops/layout.js'
+import { reshape } from '../ops/reshaping.js'
 import { topK } from '../ops/selection.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { evaluate, numbers } from '../testing/evaluate.js'
+import { readOnnx } from './from-onnx.js'
 import { Graph } from './graph.js'
 import { modelType } from './onnx-schema.js'
 import { toOnnx } from './to-onnx.js'
+import type { Value } from './types.js'
 
 const runtime = startRuntime({ threads: 1 })
 afterAll(() => runtime.close())
@@ -53,6 +57,44 @@ describe('toOnnx', () => {
     expect(model.graph.name).toBe('negation')
     expect(model.docString).toBe('Changes the sign.')
     expect(model.metadataProps.map(({ key, value }) => [key, value])).toEqual([['by', 'test']])
+  })
+
+  describe('of two sizes of the batch', () => {
+    const build = (batch: number, change: (x: Value) => Value = x => x) => {
+      const graph = new Graph()
+      const x = graph.input('x', 'float32', [2, batch, 3])
+      const rows = expand(graph.constant('float32', [1, 3], [1, 2, 3]), [2 * batch, 3])
+      const sum = add(reshape(x, [2 * batch, 3]), rows)
+      graph.output('y', change(reshape(sum, [2, batch, 3])))
+      return graph
+    }
+
+    it('leaves it free where they differ', async () => {
+      const bytes = toOnnx(build(1009), { otherBatch: build(1013) })
+      const session = await runtime.load(bytes)
+      for (const batch of [1, 4]) {
+        const data = Float32Array.from({ length: 6 * batch }, (_, i) => i)
+        const { y } = await session.run({ x: { dtype: 'float32', shape: [2, batch, 3], data } })
+        expect(y!.shape).toEqual([2, batch, 3])
+        expect(numbers(y)).toEqual(Array.from(data, (v, i) => v + 1 + (i % 3)))
+      }
+      await session.release()
+      expect(readOnnx(bytes).inputs).toEqual([{ name: 'x', dtype: 'float32', shape: [2, 'batch', 3] }])
+    })
+
+    it('refuses graphs that differ in more', () => {
+      const faults: [Graph, string][] = [
+        [build(1013, neg), 'differ in more than the batch'],
+        [build(1013, x => mul(x, 2)), 'differ in more than the batch'],
+        [build(1009), 'no input has another shape'],
+      ]
+      for (const [otherBatch, message] of faults)
+        expect(() => toOnnx(build(1009), { otherBatch })).toThrow(message)
+      const scaled = (batch: number) => build(batch, x => mul(x, 1 / batch))
+      expect(() => toOnnx(scaled(1009), { otherBatch: scaled(1013) })).toThrow(
+        'depends on the batch, and is no shape',
+      )
+    })
   })
 
   it('does not write a graph that does not verify', () => {

@@ -1,9 +1,10 @@
 import type { AttributeKind } from '../ops/define-op.js'
 import { opFor } from '../ops/registry.js'
+import { compareBatches, type FreeBatch, type Length } from './free-batch.js'
 import type { Graph } from './graph.js'
 import { liveNodes } from './live-nodes.js'
 import { attributeTypes, dataTypes, modelType } from './onnx-schema.js'
-import type { Attribute, Node, TensorType, Value } from './types.js'
+import type { Attribute, DType, Node, Value } from './types.js'
 import { verify } from './verify.js'
 
 /** Opset written: the last one in which the reductions take their axes as an attribute, and with LayerNormalization. */
@@ -18,11 +19,16 @@ export interface OnnxOptions {
   readonly doc?: string
   /** Written to the model's metadata properties. */
   readonly metadata?: Readonly<Record<string, string>>
+  /**
+   * The same graph for another size of the batch: where the two differ, the file leaves it free, as a dimension of the
+   * name `batch`. Take large primes as sizes, so that no other length is a multiple of them by accident.
+   */
+  readonly otherBatch?: Graph
 }
 
 /**
  * The graph as an ONNX model file. What no output depends on is left out. The same graph gives the same bytes.
- * Throws GraphError if the graph does not verify.
+ * Throws GraphError if the graph does not verify, or differs from `otherBatch` in more than the batch.
  */
 export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
   verify(graph)
@@ -42,6 +48,10 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
       })
   }
   const nameOf = (value: Value | null) => (value ? (renamed.get(value) ?? value.name) : '')
+  const free = options.otherBatch && compareBatches(graph, options.otherBatch)
+  const shapes = free && computedShapes(free, nameOf(free.input))
+  const typeOf = (name: string, value: Value) =>
+    typeMessage(name, value.dtype, free?.shape(value) ?? value.shape)
   const model = {
     irVersion: 8,
     producerName: 'onnxgrad',
@@ -53,10 +63,13 @@ export function toOnnx(graph: Graph, options: OnnxOptions = {}): Uint8Array {
     metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) => ({ key, value })),
     graph: {
       name: options.name ?? 'onnxgrad',
-      node: [...nodes.map(node => nodeMessage(node, nameOf, read)), ...aliases],
-      initializer: constants.map(tensorMessage),
-      input: graph.inputs.map(value => typeMessage(value.name, value)),
-      output: [...graph.outputs].map(([name, value]) => typeMessage(name, value)),
+      node: [...(shapes?.nodes ?? []), ...nodes.map(node => nodeMessage(node, nameOf, read)), ...aliases],
+      initializer: [
+        ...constants.filter(value => !free?.constants.has(value)).map(tensorMessage),
+        ...(shapes?.constants ?? []),
+      ],
+      input: graph.inputs.map(value => typeOf(value.name, value)),
+      output: [...graph.outputs].map(([name, value]) => typeOf(name, value)),
     },
   }
   return modelType.encode(modelType.fromObject(model)).finish()
@@ -112,7 +125,42 @@ function tensorMessage(value: Value): object {
   }
 }
 
-function typeMessage(name: string, type: TensorType): object {
-  const dim = type.shape.map(dimValue => ({ dimValue }))
-  return { name, type: { tensorType: { elemType: dataTypes[type.dtype], shape: { dim } } } }
+function typeMessage(name: string, dtype: DType, shape: readonly Length[]): object {
+  const dim = shape.map(length =>
+    typeof length === 'number'
+      ? { dimValue: length }
+      : { dimParam: length.batches === 1 ? 'batch' : `${length.batches} * batch` },
+  )
+  return { name, type: { tensorType: { elemType: dataTypes[dtype], shape: { dim } } } }
+}
+
+/** Nodes that put together, from the input's shape, the constants in which the batch is an element, by their names. */
+function computedShapes({ constants, axis }: FreeBatch, input: string) {
+  const nodes: object[] = []
+  const numbers: object[] = []
+  const node = (
+    opType: string,
+    from: readonly string[],
+    to: string,
+    attributes: Record<string, number> = {},
+  ) => {
+    const attribute = Object.entries(attributes).map(([name, i]) => attributeMessage(name, 'int', i))
+    nodes.push({ name: `${to}_node`, opType, input: [...from], output: [to], attribute })
+    return to
+  }
+  const number = (name: string, value: number) => {
+    const rawData = new Uint8Array(BigInt64Array.of(BigInt(value)).buffer)
+    numbers.push({ name, dims: [1], dataType: dataTypes.int64, rawData })
+    return name
+  }
+  const batch = node('Shape', [input], 'free_batch', { start: axis, end: axis + 1 })
+  for (const [{ name }, lengths] of constants) {
+    const parts = lengths.map((length, i) => {
+      if (typeof length === 'number') return number(`${name}_part${i}`, length)
+      if (length.batches === 1) return batch
+      return node('Mul', [batch, number(`${name}_times${i}`, length.batches)], `${name}_part${i}`)
+    })
+    node('Concat', parts, name, { axis: 0 })
+  }
+  return { nodes, constants: numbers }
 }

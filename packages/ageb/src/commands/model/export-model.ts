@@ -11,7 +11,7 @@ export interface ExportModelFlags {
   readonly out: string
   readonly format: 'hf' | 'onnx'
   readonly dtype: 'float32' | 'float16'
-  readonly batch: number
+  readonly batch?: number
 }
 
 /** Writes a checkpoint in another format. */

@@ -40,7 +40,7 @@ export function modelCommand(program: Command): void {
         .choices(['float32', 'float16'])
         .default('float32'),
     )
-    .option('--batch <n>', 'for onnx: images a run', wholeNumber(1), 1)
+    .option('--batch <n>', 'for onnx: images that every run takes (default: any number)', wholeNumber(1))
     .option('--json', 'print the result as JSON')
     .action(async (model: string, flags: ExportModelFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
@@ -54,6 +54,6 @@ const examples = `
 Examples:
   ageb model info vit-cifar10
   ageb model export vit-cifar10 --out for-transformers
-  ageb model export runs/my-vit/model --format onnx --out for-transformers-js --batch 1
+  ageb model export runs/my-vit/model --format onnx --out for-transformers-js
   ageb model export ./deit-tiny --dtype float16 --out smaller
 `
