@@ -46,8 +46,8 @@ export function compareBatches(graph: Graph, other: Graph): FreeBatch {
       pair(output, twin.outputs[at] ?? null, `node '${node.name}'`)
     })
   })
-  for (const [name, value] of graph.outputs) pair(value, other.outputs.get(name) ?? null, `output '${name}'`)
   if (others.length !== nodes.length) throw new GraphError('the graphs differ in more than the batch')
+  for (const [name, value] of graph.outputs) pair(value, other.outputs.get(name) ?? null, `output '${name}'`)
   const { input, axis, batch, otherBatch } = batchAxis(graph, twins)
   const lengths = (a: Shape, b: Shape, what: string): Length[] =>
     a.map((length, i) => {
