@@ -22,11 +22,10 @@ export const publishedModels: Readonly<Record<string, ModelConfig>> = {
   }),
 }
 
-/** Sizes of the published splits, by the ids that `configs/paper` names. */
+/** Sizes of the published splits, as their pages on the hub say. */
 export const publishedData: Readonly<Record<string, DataShape>> = {
   'uoft-cs/cifar10': { train: 50_000, test: 10_000, classes: 10 },
   'uoft-cs/cifar100': { train: 50_000, test: 10_000, classes: 100 },
-  'tanganke/gtsrb': { train: 26_640, test: 12_630, classes: 43 },
   'zh-plus/tiny-imagenet': { train: 100_000, test: 10_000, classes: 200 },
 }
 
