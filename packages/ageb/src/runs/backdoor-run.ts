@@ -146,7 +146,7 @@ async function triggerImages(
   test: ImageSet,
   terminal: Terminal,
 ) {
-  const trigger = await loadTrigger(runtime, { attack: config.attack, surrogate, batch: BATCH })
+  const trigger = await loadTrigger(runtime, { attack: config.attack, surrogate })
   const count = Math.round(config.poisoning.rate * train.count)
   const bar = terminal.progress('triggers', count + test.count)
   try {

@@ -1,4 +1,4 @@
-import { type Device, forDevice, Graph, type Runtime, type Tensor, toOnnx } from 'onnxgrad'
+import { type Device, forDevice, Graph, peakOfValues, type Runtime, type Tensor, toOnnx } from 'onnxgrad'
 import { type ImageSet, imageSize } from '../image/image-set.js'
 import type { Surrogate } from './define-attack.js'
 import { type AttackConfig, attacks } from './registry.js'
@@ -55,9 +55,28 @@ export interface Trigger {
   release(): Promise<void>
 }
 
-/** Loads a trigger for many images. A surrogate may fix the batch. */
-export async function loadTrigger(runtime: Runtime, wanted: TriggerOptions): Promise<Trigger> {
-  const options = { ...wanted, batch: wanted.surrogate.model.fixedBatch ?? wanted.batch }
+/** Images of a run at most, and what the values of a run may take at one time, bytes. */
+const MOST_IMAGES = 100
+const MOST_BYTES = 2 ** 31
+
+/** As many images a run as memory allows: for small models the most. */
+function batchFor(attacker: Omit<TriggerOptions, 'batch'>): number {
+  let batch = MOST_IMAGES
+  while (batch > 1 && peakOfValues(triggerGraph({ ...attacker, batch })) > MOST_BYTES)
+    batch = Math.floor(batch / 2)
+  return batch
+}
+
+/**
+ * Loads a trigger for many images.
+ * @param attacker without `batch`, it is as large as memory allows; a surrogate may fix it.
+ */
+export async function loadTrigger(
+  runtime: Runtime,
+  attacker: Omit<TriggerOptions, 'batch'> & Partial<Pick<TriggerOptions, 'batch'>>,
+): Promise<Trigger> {
+  const batch = attacker.surrogate.model.fixedBatch ?? attacker.batch ?? batchFor(attacker)
+  const options = { ...attacker, batch }
   const session = await runtime.load(triggerModel(options, false, await runtime.device()))
   return {
     async apply(images, progress) {

@@ -112,7 +112,7 @@ async function underAttack(
   const surrogate = await loadCheckpoint(surrogateName)
   warnIfPoisoned(terminal, surrogateName, surrogate)
   assertFits(surrogate.model, images)
-  const trigger = await loadTrigger(runtime, { attack, surrogate, batch: BATCH })
+  const trigger = await loadTrigger(runtime, { attack, surrogate })
   const bar = terminal.progress('triggers', images.count)
   try {
     const pixels = await trigger.apply(images, done => bar.update(done))
