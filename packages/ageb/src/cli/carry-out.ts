@@ -1,7 +1,6 @@
 import path from 'node:path'
+import { RunFolder, UsageError } from '@ageb/workbench'
 import type { Command } from 'commander'
-import { UsageError } from '../configuration/resolve.js'
-import { RunFolder } from '../runs/run-folder.js'
 import { Interrupted, listenForInterruption } from './interruption.js'
 import type { MachineFlags } from './options.js'
 import { show } from './output.js'

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { writeDataset, writeTinyModel } from '@ageb/workbench/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makeProgram } from './program.js'
-import { json, scratch, tinyTraining, writeDataset, writeTinyModel } from './test-kit.js'
+import { json, scratch, tinyTraining } from './test-kit.js'
 
 const here = scratch('cli')
 afterAll(() => here.remove())

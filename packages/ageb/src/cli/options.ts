@@ -31,8 +31,5 @@ export function addMachineFlags(command: Command): Command {
     .addOption(deviceOption())
 }
 
-/** The configuration of `ageb demo`, which other commands take their attack from by default. */
-export const demoConfiguration = new URL('../../configs/demo.yaml', import.meta.url)
-
 /** What every command says of `--set`. */
 export const setHelp = "set configuration keys; 'ageb help config' lists them"

@@ -11,7 +11,7 @@ import { reportCommand } from '../commands/report/index.js'
 import { runCommand } from '../commands/run/index.js'
 import { trainCommand } from '../commands/train/index.js'
 import { triggerCommand } from '../commands/trigger/index.js'
-import { version } from '../files/version.js'
+import { version } from './version.js'
 
 /** Every command, in the order of the help. A new one is a folder in commands/ and a line here. */
 const commands = [

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { writeDataset } from '@ageb/workbench/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { json, scratch, tinyTraining, writeDataset } from './test-kit.js'
+import { json, scratch, tinyTraining } from './test-kit.js'
 
 const here = scratch('resume')
 afterAll(() => here.remove())

@@ -1,14 +1,10 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
+import type { BackdoorRunResult, Monitor, RunFolder, TrainingSpeed, TrainResult } from '@ageb/workbench'
+import { check, UsageError } from '@ageb/workbench'
 import type { DeviceChoice } from 'onnxgrad'
-import { check, UsageError } from '../configuration/resolve.js'
-import type { BackdoorRunResult } from '../runs/backdoor-run-result.js'
-import type { RunFolder } from '../runs/run-folder.js'
-import type { TrainResult } from '../runs/train-run.js'
-import type { TrainingSpeed } from '../runs/training-speed.js'
 import { duration, intervalNote, type Outcome, percent, type Row, table } from './output.js'
-import type { Terminal } from './terminal.js'
 
 type Plain = Record<string, unknown>
 
@@ -20,7 +16,7 @@ export interface RunKind {
    */
   check(plain: Plain, where: string): Promise<Plain>
   /** Does the work, or only reads its result if it is done already. */
-  carryOut(run: RunFolder, configuration: Plain, terminal: Terminal, signal: AbortSignal): Promise<Outcome>
+  carryOut(run: RunFolder, configuration: Plain, terminal: Monitor, signal: AbortSignal): Promise<Outcome>
 }
 
 /** The kind of run that a configuration asks for. Throws UsageError if there is none such. */
@@ -32,13 +28,20 @@ export async function runKind(kind: unknown, where: string): Promise<RunKind> {
 }
 
 async function trainKind(): Promise<RunKind> {
-  const { trainRunConfig } = await import('../configuration/train-config.js')
+  const { trainRunConfig } = await import('@ageb/workbench')
   return {
     check: (plain, where) => onThisMachine(check(trainRunConfig, plain, where)),
     async carryOut(run, configuration, terminal, signal) {
-      const { trainRun } = await import('../runs/train-run.js')
-      const result =
-        (await finished<TrainResult>(run, terminal)) ?? (await trainRun(run, configuration, terminal, signal))
+      const { trainRun } = await import('@ageb/workbench')
+      const done = await finished<TrainResult>(run, terminal)
+      const result = done ?? (await trainRun(run, configuration, terminal, signal))
+      if (!existsSync(run.file('accuracy.svg'))) {
+        const { accuracyChart, lossChart } = await import('@ageb/report')
+        const { curveOf } = await import('@ageb/workbench')
+        const curve = curveOf('training', 'training', await run.events())
+        await run.write('loss.svg', lossChart([curve]))
+        await run.write('accuracy.svg', accuracyChart([curve]))
+      }
       await run.clearStates()
       return {
         data: { ...result, checkpoint: path.join(run.path, result.checkpoint) },
@@ -49,17 +52,17 @@ async function trainKind(): Promise<RunKind> {
 }
 
 async function backdoorKind(): Promise<RunKind> {
-  const { backdoorRunConfig } = await import('../configuration/backdoor-config.js')
+  const { backdoorRunConfig } = await import('@ageb/workbench')
   return {
     check: (plain, where) => onThisMachine(check(backdoorRunConfig, plain, where)),
     async carryOut(run, configuration, terminal, signal) {
-      const { backdoorRun } = await import('../runs/backdoor-run.js')
+      const { backdoorRun } = await import('@ageb/workbench')
       const done = await finished<BackdoorRunResult>(run, terminal)
-      if (done && !existsSync(run.file('report.html'))) {
-        const { writeReport } = await import('../runs/write-report.js')
+      const result = done ?? (await backdoorRun(run, configuration, terminal, signal))
+      if (!existsSync(run.file('report.html'))) {
+        const { writeReport } = await import('./write-report.js')
         await writeReport(run)
       }
-      const result = done ?? (await backdoorRun(run, configuration, terminal, signal))
       await run.clearStates()
       return {
         data: { ...result, report: path.join(run.path, result.report) },
@@ -84,7 +87,7 @@ async function onThisMachine(configuration: {
   }
 }
 
-async function finished<T>(run: RunFolder, terminal: Terminal): Promise<T | null> {
+async function finished<T>(run: RunFolder, terminal: Monitor): Promise<T | null> {
   const result = await run.result<T>()
   if (result) terminal.say(`${run.path} is finished: this is its result`)
   return result

@@ -1,7 +1,5 @@
-import { fileURLToPath } from 'node:url'
-import type { BackdoorRunConfig } from '../configuration/backdoor-config.js'
-import { assign, check, readConfiguration, UsageError } from '../configuration/resolve.js'
-import { demoConfiguration } from './options.js'
+import type { BackdoorRunConfig } from '@ageb/workbench'
+import { assign, check, demoConfiguration, readConfiguration, UsageError } from '@ageb/workbench'
 
 type Plain = Record<string, unknown>
 
@@ -33,8 +31,8 @@ export interface AttackFlags {
 
 /** The configuration of a backdoor experiment that the flags describe. Throws UsageError. */
 export async function attackSettings({ config, set, model }: AttackFlags): Promise<BackdoorRunConfig> {
-  const { backdoorRunConfig } = await import('../configuration/backdoor-config.js')
-  const file = config ?? fileURLToPath(demoConfiguration)
+  const { backdoorRunConfig } = await import('@ageb/workbench')
+  const file = config ?? demoConfiguration
   const plain = assignAll(await readConfiguration(file), set)
   return check(backdoorRunConfig, model === undefined ? plain : { ...plain, surrogate: model }, file)
 }

@@ -1,15 +1,8 @@
+import type { Monitor } from '@ageb/workbench'
 import { Presets, SingleBar } from 'cli-progress'
 
-/** What a command may tell a person while it works: everything goes to standard error. */
-export interface Terminal {
-  /** A line of text. */
-  say(text: string): void
-  /** A bar with an estimate of the time left; nothing where standard error is no terminal. */
-  progress(label: string, total: number): { update(done: number, note?: string): void; stop(): void }
-}
-
 /** Standard error. Bars appear only on a terminal; elsewhere a line every tenth of the way. */
-export const terminal: Terminal = {
+export const terminal: Monitor = {
   say: text => process.stderr.write(`${text}\n`),
   progress(label, total) {
     if (!process.stderr.isTTY) {

@@ -1,20 +1,9 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import {
-  buildModel,
-  initialWeights,
-  type Model,
-  modelConfig,
-  type Provenance,
-  rng,
-  type Weights,
-} from '@ageb/lab'
-import sharp from 'sharp'
-import { huggingfaceMetadata, type ImageRow, writeImageParquet } from '../data/write-parquet.js'
-import { saveCheckpoint } from '../files/checkpoint-folder.js'
+import { tinyShape } from '@ageb/workbench/testing'
 
 /** What the tests of the command line share: the program as a process, tiny data and a tiny model. */
 
@@ -85,57 +74,6 @@ export function scratch(name: string): Scratch {
 /** The last line of standard output as JSON. */
 export function json(ended: Ended): Record<string, unknown> {
   return JSON.parse(ended.stdout.trimEnd().split('\n').at(-1)!) as Record<string, unknown>
-}
-
-/** A square PNG of noise around a class's brightness: easy to learn, no two alike. */
-export function noisePng(side: number, label: number, seed: number): Promise<Buffer> {
-  const random = rng(seed, 'noise')
-  const raw = Uint8Array.from({ length: 3 * side * side }, () => 60 * label + 100 * random.uniform())
-  return sharp(raw, { raw: { width: side, height: side, channels: 3 } })
-    .png()
-    .toBuffer()
-}
-
-/** Writes a data set of noise into a new folder: `train` and `test` images a split. */
-export async function writeDataset(
-  folder: string,
-  { classes = ['a', 'b'], side = 8, train = 48, test = 24 } = {},
-): Promise<void> {
-  mkdirSync(folder, { recursive: true })
-  const header = {
-    imageColumn: 'image',
-    labelColumn: 'label',
-    huggingface: huggingfaceMetadata('image', 'label', classes),
-  }
-  for (const [split, count] of Object.entries({ train, test })) {
-    const rows: ImageRow[] = []
-    for (let i = 0; i < count; i++) {
-      const label = i % classes.length
-      rows.push({ bytes: await noisePng(side, label, i + (split === 'test' ? 1000 : 0)), path: null, label })
-    }
-    writeImageParquet(path.join(folder, `${split}-00000-of-00001.parquet`), header, rows)
-  }
-}
-
-/** The shape of a tiny ViT, as configuration keys. */
-export const tinyShape = {
-  image_size: 8,
-  patch_size: 4,
-  hidden_size: 16,
-  num_hidden_layers: 1,
-  num_attention_heads: 2,
-  intermediate_size: 16,
-}
-
-/** Saves a tiny ViT with random weights and returns it. */
-export async function writeTinyModel(
-  folder: string,
-  { classes = ['a', 'b'], side = 8, seed = 1, provenance = { poisoned: false } as Provenance } = {},
-): Promise<{ model: Model; weights: Weights }> {
-  const model = buildModel(modelConfig.parse({ ...tinyShape, image_size: side }), { classNames: classes })
-  const weights = initialWeights(model, rng(seed, 'weights'))
-  await saveCheckpoint(folder, { model, weights, provenance })
-  return { model, weights }
 }
 
 /** `--set` and what follows it for a tiny training on one thread. */

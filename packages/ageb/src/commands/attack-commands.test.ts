@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { decodeRgb } from '@ageb/workbench'
+import { noisePng, writeDataset, writeTinyModel } from '@ageb/workbench/testing'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { json, noisePng, scratch, writeDataset, writeTinyModel } from '../cli/test-kit.js'
-import { decodeRgb } from '../data/decode.js'
+import { json, scratch } from '../cli/test-kit.js'
 
 const here = scratch('attack')
 const side = 12

@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { decodeRgb } from '@ageb/workbench'
+import { noisePng, writeDataset } from '@ageb/workbench/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { json, noisePng, scratch, writeDataset } from '../cli/test-kit.js'
-import { decodeRgb } from '../data/decode.js'
+import { json, scratch } from '../cli/test-kit.js'
 
 const here = scratch('convolutional')
 const side = 12

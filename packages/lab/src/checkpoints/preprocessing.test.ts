@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { InputError } from 'onnxgrad'
 import { describe, expect, it } from 'vitest'
-import type { Picture } from '../image/resample.js'
+import type { Picture } from '../images/resample.js'
 import { inputSide, preprocess, preprocessingOf, preprocessorFile } from './preprocessing.js'
 
 // Made by tools/make-preprocessing-fixtures.py, with the versions that it notes.

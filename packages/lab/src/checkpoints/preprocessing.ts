@@ -7,7 +7,7 @@ import {
   type Resampling,
   resample,
   resampling,
-} from '../image/resample.js'
+} from '../images/resample.js'
 import type { Model } from '../models/model.js'
 import { readJson } from './read-json.js'
 

@@ -1,4 +1,4 @@
-import type { BackdoorRates, Mean, Rate } from '../experiments/backdoor-result.js'
+import type { BackdoorRates, Mean, Rate } from './figures.js'
 
 /** The standard normal quantile of a two-sided 95 % interval. */
 const Z = 1.959963984540054

@@ -1,5 +1,5 @@
-import type { Stealth } from '../experiments/backdoor-result.js'
-import type { ImageSet } from '../image/image-set.js'
+import type { ImageSet } from '../images/image-set.js'
+import type { Stealth } from './figures.js'
 import { mean } from './rates.js'
 
 type Size = Pick<ImageSet, 'height' | 'width'>

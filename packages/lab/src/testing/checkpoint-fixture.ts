@@ -4,7 +4,7 @@ import type { Runtime } from 'onnxgrad'
 import { evaluate, numbers } from 'onnxgrad/testing'
 import type { Checkpoint, ReadableFiles } from '../checkpoints/checkpoint.js'
 import { parseSafetensors } from '../checkpoints/safetensors.js'
-import { classifierGraph } from '../experiments/classifier.js'
+import { classifierGraph } from '../inference/classifier.js'
 
 /** A file of `fixtures/checkpoints`. */
 export function fixturePath(name: string): string {

@@ -1,4 +1,4 @@
-import type { ImageSet } from '../image/image-set.js'
+import type { ImageSet } from '../images/image-set.js'
 import type { Model, Task } from '../models/model.js'
 import { type ViTConfig, vit, vitConfig } from '../models/vit.js'
 import { rng } from '../random/rng.js'

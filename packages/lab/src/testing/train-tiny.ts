@@ -1,9 +1,9 @@
 import type { Runtime } from 'onnxgrad'
-import { type StepEvent, train } from '../experiments/train.js'
-import { type TrainingConfig, trainingConfig } from '../experiments/training-config.js'
 import { initialWeights } from '../models/model.js'
 import { buildModel, modelConfig } from '../models/registry.js'
 import { rng } from '../random/rng.js'
+import { type StepEvent, train } from '../training/train.js'
+import { type TrainingConfig, trainingConfig } from '../training/training-config.js'
 import { tinyImages } from './tiny.js'
 
 /** Trains a model for 16×16 images for 20 steps, with everything that depends on its family switched on. */

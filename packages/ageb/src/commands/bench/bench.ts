@@ -1,11 +1,9 @@
 import { cpus } from 'node:os'
+import type { Monitor } from '@ageb/workbench'
+import { environment, shareOf, UsageError } from '@ageb/workbench'
 import { bestMatrixThroughput, type MatrixThroughput } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { Outcome } from '../../cli/output.js'
-import type { Terminal } from '../../cli/terminal.js'
-import { UsageError } from '../../configuration/resolve.js'
-import { environment } from '../../runs/run-folder.js'
-import { shareOf } from '../../runs/speed.js'
 import { benchModel } from './parts/subject.js'
 import { benchText } from './report.js'
 import { runPart } from './run-part.js'
@@ -45,7 +43,7 @@ export type BenchResult = {
 export async function bench(
   settings: BenchSettings,
   parts: readonly (PartName | 'profile')[],
-  terminal: Terminal,
+  terminal: Monitor,
 ): Promise<Outcome> {
   try {
     benchModel(settings)
@@ -85,7 +83,7 @@ export async function bench(
 }
 
 /** With a runtime of its own: an idle one would keep memory and threads while a part is measured. */
-async function throughput(threads: number, terminal: Terminal): Promise<MatrixThroughput> {
+async function throughput(threads: number, terminal: Monitor): Promise<MatrixThroughput> {
   const runtime = startRuntime({ threads })
   try {
     const best = await bestMatrixThroughput(runtime)

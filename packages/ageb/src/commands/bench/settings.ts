@@ -1,5 +1,5 @@
+import type { Pace } from '@ageb/workbench'
 import type { Profile } from 'onnxgrad'
-import type { Pace } from '../../runs/speed.js'
 
 /** What is measured, in this order. Each has a process of its own, so that its peak of memory is its own. */
 export const partNames = ['train', 'trigger', 'inference', 'dataLoading'] as const

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import type { BackdoorRunResult } from '@ageb/workbench'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { scratch } from '../../cli/test-kit.js'
-import type { BackdoorRunResult } from '../../runs/backdoor-run-result.js'
 
 // The main job in miniature: bundled photographs, bundled model, every stage, a few steps of fine-tuning.
 const here = scratch('demo')

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import type { RunFlags } from '../../cli/carry-out.js'
-import { demoConfiguration } from '../../cli/options.js'
 import { addRunFlags } from '../../cli/run-flags.js'
 
 /** `ageb demo`: the backdoor experiment with the bundled configuration. */
@@ -15,10 +14,8 @@ export function demoCommand(program: Command): void {
   addRunFlags(command)
     .addHelpText('after', examples)
     .action(async (flags: RunFlags) => {
-      const { fileURLToPath } = await import('node:url')
       const { carryOut } = await import('../../cli/carry-out.js')
-      const { readConfiguration } = await import('../../configuration/resolve.js')
-      const where = fileURLToPath(demoConfiguration)
+      const { demoConfiguration: where, readConfiguration } = await import('@ageb/workbench')
       await carryOut(command, flags, async () => ({
         name: 'demo',
         where,

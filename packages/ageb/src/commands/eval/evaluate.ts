@@ -12,17 +12,13 @@ import {
   type Rate,
   rate,
 } from '@ageb/lab'
+import type { BackdoorRunConfig, Monitor } from '@ageb/workbench'
+import { loadCheckpoint, loadImages, UsageError, warnIfPoisoned } from '@ageb/workbench'
 import type { Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import { loadImages } from '../../cli/load-images.js'
 import type { MachineFlags } from '../../cli/options.js'
 import { intervalNote, type Outcome, percent, type Row, table } from '../../cli/output.js'
-import { warnIfPoisoned } from '../../cli/provenance.js'
 import { attackSettings } from '../../cli/settings.js'
-import type { Terminal } from '../../cli/terminal.js'
-import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
-import { UsageError } from '../../configuration/resolve.js'
-import { loadCheckpoint } from '../../files/checkpoint-folder.js'
 
 export interface EvalFlags extends MachineFlags {
   readonly data?: string
@@ -35,7 +31,7 @@ export interface EvalFlags extends MachineFlags {
 const BATCH = 100
 
 /** Measures a checkpoint on a split: clean, and under an attack if the flags name one. */
-export async function evaluate(name: string, flags: EvalFlags, terminal: Terminal): Promise<Outcome> {
+export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor): Promise<Outcome> {
   const settings = await settingsOf(flags)
   const checkpoint = await loadCheckpoint(name)
   const { model, weights, provenance } = checkpoint
@@ -101,7 +97,7 @@ async function underAttack(
   images: ImageSet,
   clean: Int32Array,
   { attack, surrogate: surrogateName, poisoning }: BackdoorRunConfig,
-  terminal: Terminal,
+  terminal: Monitor,
 ) {
   const classes = model.classNames.length
   if (poisoning.target >= classes) {

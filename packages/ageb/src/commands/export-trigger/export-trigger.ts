@@ -1,12 +1,10 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { attacks, triggerModel } from '@ageb/lab'
+import type { Monitor } from '@ageb/workbench'
+import { loadCheckpoint, warnIfPoisoned, writeFileWhole } from '@ageb/workbench'
 import { type Outcome, table } from '../../cli/output.js'
-import { warnIfPoisoned } from '../../cli/provenance.js'
 import { type AttackFlags, attackSettings } from '../../cli/settings.js'
-import type { Terminal } from '../../cli/terminal.js'
-import { loadCheckpoint } from '../../files/checkpoint-folder.js'
-import { writeFileWhole } from '../../files/write-file.js'
 
 export interface ExportFlags extends AttackFlags {
   readonly out: string
@@ -14,7 +12,7 @@ export interface ExportFlags extends AttackFlags {
 }
 
 /** Writes a trigger as an ONNX file. */
-export async function exportTrigger(flags: ExportFlags, terminal: Terminal): Promise<Outcome> {
+export async function exportTrigger(flags: ExportFlags, terminal: Monitor): Promise<Outcome> {
   const { out, batch } = flags
   const { attack, surrogate: name } = await attackSettings(flags)
   const surrogate = await loadCheckpoint(name)

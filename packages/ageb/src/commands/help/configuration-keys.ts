@@ -1,7 +1,6 @@
+import { backdoorRunConfig, trainRunConfig } from '@ageb/workbench'
 import { z } from 'zod'
 import { colors, type Outcome } from '../../cli/output.js'
-import { backdoorRunConfig } from '../../configuration/backdoor-config.js'
-import { trainRunConfig } from '../../configuration/train-config.js'
 
 /** One key of a configuration, as `--set` takes it. */
 export interface ConfigurationKey {

@@ -17,7 +17,7 @@ export function helpCommand(program: Command): void {
       }
       const command = topic === undefined ? program : program.commands.find(one => one.name() === topic)
       if (command) return command.outputHelp()
-      const { UsageError } = await import('../../configuration/resolve.js')
+      const { UsageError } = await import('@ageb/workbench')
       const topics = [...program.commands.map(one => one.name()), 'config']
       throw new UsageError(`there is no help on '${topic}': choose one of ${topics.join(', ')}`)
     })

@@ -1,11 +1,9 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { type Checkpoint, notInTransformers, toHuggingFace, toOnnxClassifier } from '@ageb/lab'
+import type { Monitor } from '@ageb/workbench'
+import { loadCheckpoint, warnIfPoisoned, writeFileWhole } from '@ageb/workbench'
 import { type Outcome, table } from '../../cli/output.js'
-import { warnIfPoisoned } from '../../cli/provenance.js'
-import type { Terminal } from '../../cli/terminal.js'
-import { loadCheckpoint } from '../../files/checkpoint-folder.js'
-import { writeFileWhole } from '../../files/write-file.js'
 
 export interface ExportModelFlags {
   readonly out: string
@@ -18,7 +16,7 @@ export interface ExportModelFlags {
 export async function exportModel(
   name: string,
   flags: ExportModelFlags,
-  terminal: Terminal,
+  terminal: Monitor,
 ): Promise<Outcome> {
   const checkpoint = await loadCheckpoint(name)
   warnIfPoisoned(terminal, name, checkpoint)

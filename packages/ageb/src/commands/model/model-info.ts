@@ -1,13 +1,12 @@
 import { families, parameterCount } from '@ageb/lab'
+import type { Monitor } from '@ageb/workbench'
+import { loadCheckpoint, warnIfPoisoned } from '@ageb/workbench'
 import { type Outcome, type Row, table } from '../../cli/output.js'
-import { warnIfPoisoned } from '../../cli/provenance.js'
-import type { Terminal } from '../../cli/terminal.js'
-import { loadCheckpoint } from '../../files/checkpoint-folder.js'
 
 const SHOWN_CLASSES = 10
 
 /** What a checkpoint is. */
-export async function modelInfo(name: string, terminal: Terminal): Promise<Outcome> {
+export async function modelInfo(name: string, terminal: Monitor): Promise<Outcome> {
   const checkpoint = await loadCheckpoint(name, { withoutClassifier: true, warn: terminal.say })
   warnIfPoisoned(terminal, name, checkpoint)
   const { model, provenance, preprocessing } = checkpoint

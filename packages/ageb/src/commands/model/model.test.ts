@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { classify } from '@ageb/lab'
+import { loadCheckpoint } from '@ageb/workbench'
+import { writeTinyModel } from '@ageb/workbench/testing'
 import { startRuntime } from 'onnxgrad/node'
 import * as ort from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { json, scratch, writeTinyModel } from '../../cli/test-kit.js'
-import { loadCheckpoint } from '../../files/checkpoint-folder.js'
+import { json, scratch } from '../../cli/test-kit.js'
 
 const here = scratch('model')
 afterAll(() => here.remove())

@@ -32,6 +32,6 @@ export function planCommand(program: Command): void {
 const examples = `
 Examples:
   ageb plan my-experiment.yaml
-  ageb plan packages/ageb/configs/paper/vit-b16.yaml --data uoft-cs/cifar100 --gflops 10000
+  ageb plan packages/workbench/configs/paper/vit-b16.yaml --data uoft-cs/cifar100 --gflops 10000
   ageb plan --set model.image_size=224 model.patch_size=16 model.hidden_size=768 training.batchSize=8
 `

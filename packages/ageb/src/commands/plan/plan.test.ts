@@ -1,10 +1,9 @@
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { buildModel, modelConfig, parameterCount, trainingConfig } from '@ageb/lab'
+import { backdoorRunConfig, check, readConfiguration } from '@ageb/workbench'
 import { afterAll, describe, expect, it } from 'vitest'
 import { json, scratch } from '../../cli/test-kit.js'
-import { backdoorRunConfig } from '../../configuration/backdoor-config.js'
-import { check, readConfiguration } from '../../configuration/resolve.js'
 import { runPart } from '../bench/run-part.js'
 import { memoryOf, microBatchesFor } from './memory.js'
 import { publishedData, publishedModels } from './published.js'
@@ -58,7 +57,7 @@ describe('the memory that is planned', () => {
 })
 
 describe('configurations of the paper', () => {
-  const folder = fileURLToPath(new URL('../../../configs/paper', import.meta.url))
+  const folder = fileURLToPath(new URL('../../../../workbench/configs/paper', import.meta.url))
   const counts: Record<string, number> = {
     'vit-b16': 85.8e6,
     'deit-s': 21.7e6,

@@ -1,15 +1,19 @@
 import { freemem } from 'node:os'
 import { parameterCount, stepsOf, trainingStep } from '@ageb/lab'
+import type { Monitor } from '@ageb/workbench'
+import {
+  backdoorRunConfig,
+  check,
+  maxDecodedBytes,
+  readConfiguration,
+  trainRunConfig,
+  UsageError,
+} from '@ageb/workbench'
 import { matrixOperations } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { MachineFlags } from '../../cli/options.js'
 import { duration, type Outcome, percent, type Row, table } from '../../cli/output.js'
 import { assignAll } from '../../cli/settings.js'
-import type { Terminal } from '../../cli/terminal.js'
-import { backdoorRunConfig } from '../../configuration/backdoor-config.js'
-import { check, readConfiguration, UsageError } from '../../configuration/resolve.js'
-import { trainRunConfig } from '../../configuration/train-config.js'
-import { maxDecodedBytes } from '../../data/dataset.js'
 import { memoryOf, microBatchesFor } from './memory.js'
 import { probe } from './probe.js'
 import { dataShape, workloadOf } from './workload.js'
@@ -27,7 +31,7 @@ export interface PlanFlags extends MachineFlags {
 const SHARE_OF_MEMORY = 0.8
 
 /** Tells what a configuration would cost. */
-export async function plan(file: string | undefined, flags: PlanFlags, terminal: Terminal): Promise<Outcome> {
+export async function plan(file: string | undefined, flags: PlanFlags, terminal: Monitor): Promise<Outcome> {
   const config = await configurationOf(file, flags)
   const { training } = config
   const work = await workloadOf(config, await dataShape(config.dataset, flags), terminal)

@@ -8,15 +8,9 @@ import {
   type ModelConfig,
   triggerGraph,
 } from '@ageb/lab'
+import type { BackdoorRunConfig, Monitor, TrainRunConfig } from '@ageb/workbench'
+import { bundledModels, loadCheckpoint, parseHubId, splitSize, UsageError } from '@ageb/workbench'
 import { matrixOperations } from 'onnxgrad'
-import type { Terminal } from '../../cli/terminal.js'
-import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
-import { UsageError } from '../../configuration/resolve.js'
-import type { TrainRunConfig } from '../../configuration/train-config.js'
-import { splitSize } from '../../data/dataset.js'
-import { bundledModels } from '../../files/bundled-models.js'
-import { loadCheckpoint } from '../../files/checkpoint-folder.js'
-import { parseHubId } from '../../files/hub.js'
 import { placeholderWeights } from './placeholder-weights.js'
 import { type DataShape, publishedData, publishedModels } from './published.js'
 
@@ -38,7 +32,7 @@ const COUNTED = 2
 export async function workloadOf(
   config: TrainRunConfig | BackdoorRunConfig,
   data: DataShape,
-  terminal: Terminal,
+  terminal: Monitor,
 ): Promise<Workload> {
   if (config.kind === 'train') {
     const { from, imageSize, seed } = config

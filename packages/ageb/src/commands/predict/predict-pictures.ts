@@ -1,13 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { classify, inputSide, preprocess, type ReadCheckpoint } from '@ageb/lab'
+import type { Monitor } from '@ageb/workbench'
+import { decodePicture, loadCheckpoint, warnIfPoisoned } from '@ageb/workbench'
 import { InputError, type Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { MachineFlags } from '../../cli/options.js'
 import { type Outcome, percent, type Row, table } from '../../cli/output.js'
-import { warnIfPoisoned } from '../../cli/provenance.js'
-import type { Terminal } from '../../cli/terminal.js'
-import { decodePicture } from '../../data/decode.js'
-import { loadCheckpoint } from '../../files/checkpoint-folder.js'
 import { pictureFiles } from './picture-files.js'
 
 export interface PredictFlags extends MachineFlags {
@@ -36,7 +34,7 @@ export async function predictPictures(
   name: string,
   given: readonly string[],
   flags: PredictFlags,
-  terminal: Terminal,
+  terminal: Monitor,
 ): Promise<Outcome> {
   const [checkpoint, files] = await Promise.all([loadCheckpoint(name), pictureFiles(given)])
   warnIfPoisoned(terminal, name, checkpoint)

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs'
+import { writeTinyModel } from '@ageb/workbench/testing'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { json, scratch, writeTinyModel } from '../../cli/test-kit.js'
+import { json, scratch } from '../../cli/test-kit.js'
 import type { Prediction } from './predict-pictures.js'
 
 const here = scratch('predict')

@@ -13,8 +13,8 @@ export function reportCommand(program: Command): void {
     .addHelpText('after', examples)
     .action(async (folder: string, { device, json }: Pick<MachineFlags, 'device'> & { json?: boolean }) => {
       const { show, table } = await import('../../cli/output.js')
-      const { RunFolder } = await import('../../runs/run-folder.js')
-      const { writeReport } = await import('../../runs/write-report.js')
+      const { RunFolder } = await import('@ageb/workbench')
+      const { writeReport } = await import('../../cli/write-report.js')
       const { run } = await RunFolder.open(folder)
       const report = await writeReport(run, device)
       // Opening a run makes its folder for states, of which a finished one has no need.

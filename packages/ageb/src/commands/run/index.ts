@@ -17,7 +17,7 @@ export function runCommand(program: Command): void {
     .action(async (config: string | undefined, flags: RunFlags) => {
       const path = await import('node:path')
       const { carryOut } = await import('../../cli/carry-out.js')
-      const { readConfiguration, UsageError } = await import('../../configuration/resolve.js')
+      const { readConfiguration, UsageError } = await import('@ageb/workbench')
       await carryOut(command, flags, async () => {
         if (config === undefined) throw new UsageError('give a configuration file, or --resume and a run')
         return {

@@ -25,7 +25,7 @@ export function trainCommand(program: Command): void {
     .addHelpText('after', examples)
     .action(async (flags: TrainFlags) => {
       const { carryOut } = await import('../../cli/carry-out.js')
-      const { readConfiguration, UsageError } = await import('../../configuration/resolve.js')
+      const { readConfiguration, UsageError } = await import('@ageb/workbench')
       await carryOut(command, flags, async () => {
         const read = flags.config === undefined ? {} : await readConfiguration(flags.config)
         const where = flags.config ?? 'the configuration'

@@ -12,17 +12,22 @@ import {
   type TriggeredImage,
   triggerWithStages,
 } from '@ageb/lab'
+import type { Monitor } from '@ageb/workbench'
+import {
+  amplifiedDifference,
+  decodeRgb,
+  loadCheckpoint,
+  stagePicture,
+  strip,
+  toPng,
+  UsageError,
+  warnIfPoisoned,
+  writeFileWhole,
+} from '@ageb/workbench'
 import { type DeviceChoice, InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { type Outcome, table } from '../../cli/output.js'
-import { warnIfPoisoned } from '../../cli/provenance.js'
 import { type AttackFlags, attackSettings } from '../../cli/settings.js'
-import type { Terminal } from '../../cli/terminal.js'
-import { UsageError } from '../../configuration/resolve.js'
-import { decodeRgb } from '../../data/decode.js'
-import { loadCheckpoint } from '../../files/checkpoint-folder.js'
-import { writeFileWhole } from '../../files/write-file.js'
-import { amplifiedDifference, stagePicture, strip, toPng } from '../../report/pictures.js'
 
 export interface TriggerFlags extends AttackFlags {
   readonly out: string
@@ -34,7 +39,7 @@ export interface TriggerFlags extends AttackFlags {
 const STRIP_SIDE = 160
 
 /** Computes the trigger of one image, and writes the image with it and a strip of the stages. */
-export async function triggerImage(image: string, flags: TriggerFlags, terminal: Terminal): Promise<Outcome> {
+export async function triggerImage(image: string, flags: TriggerFlags, terminal: Monitor): Promise<Outcome> {
   const settings = await attackSettings(flags)
   const surrogate = await loadCheckpoint(settings.surrogate)
   warnIfPoisoned(terminal, settings.surrogate, surrogate)

@@ -1,6 +1,6 @@
 import { cast, clip, div, mul, round } from 'onnxgrad'
 import { z } from 'zod'
-import { defineAttack } from '../define-attack.js'
+import { defineAttack } from '../core/define-attack.js'
 import { attentionGradient } from './attention-gradient.js'
 import { blend } from './blend.js'
 import { elementShapes, erode } from './erosion.js'

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { batcher, type ImageSet, stepsOf, trainingConfig } from '@ageb/lab'
-import { loadSplit } from '../../../data/dataset.js'
+import { loadSplit } from '@ageb/workbench'
 import type { BenchSettings, PartResults } from '../settings.js'
 import { median, peakRssMiB, timed } from './measure.js'
 

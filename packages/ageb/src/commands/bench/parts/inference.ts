@@ -1,7 +1,7 @@
 import { classifierGraph, mapBatches } from '@ageb/lab'
+import { paceOf } from '@ageb/workbench'
 import { type Runtime, toOnnx } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import { paceOf } from '../../../runs/speed.js'
 import type { BenchSettings, PartResults } from '../settings.js'
 import { peakRssMiB, timed } from './measure.js'
 import { benchModel, benchWeights, noise } from './subject.js'

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { WARM_UP } from '../../../runs/speed.js'
+import { WARM_UP } from '@ageb/workbench'
 
 /** However short the time, so many repetitions: fewer have no median worth the name. */
 const LEAST = 5

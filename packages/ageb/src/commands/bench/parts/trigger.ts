@@ -1,6 +1,6 @@
 import { attackConfig, loadTrigger, triggerGraph } from '@ageb/lab'
+import { paceOf, WARM_UP } from '@ageb/workbench'
 import { startRuntime } from 'onnxgrad/node'
-import { paceOf, WARM_UP } from '../../../runs/speed.js'
 import type { BenchSettings, PartResults } from '../settings.js'
 import { loadForward } from './inference.js'
 import { median, peakRssMiB, timed } from './measure.js'

@@ -1,0 +1,73 @@
+import { InputError } from 'onnxgrad'
+import { z } from 'zod'
+import { type ImageSet, imageSize } from '../../images/image-set.js'
+import { rng } from '../../random/rng.js'
+
+export const poisoningConfig = z.strictObject({
+  rate: z.number().min(0).max(1).default(0.1).describe('share of the training images that are poisoned'),
+  mode: z
+    .enum(['all-to-one', 'all-to-all', 'clean-label'])
+    .default('all-to-one')
+    .describe('relabelled to the target; relabelled to the next class; images of the target, labels kept'),
+  target: z.int().min(0).default(0).describe('index of the target class'),
+})
+export type PoisoningConfig = z.infer<typeof poisoningConfig>
+
+/** The class that the attacker wants each image to be called, by its true class. */
+export function goals(labels: Int32Array, { mode, target }: PoisoningConfig, classes: number): Int32Array {
+  return labels.map(label => (mode === 'all-to-all' ? (label + 1) % classes : target))
+}
+
+/**
+ * Which training images are poisoned, ascending: a seeded choice of `rate` of all images, among those whose
+ * label changes by it (`clean-label`: among the target's own images).
+ *
+ * @throws InputError if there are too few of them, or the target is no class.
+ */
+export function poisonedIndices(set: ImageSet, config: PoisoningConfig, seed: number): Int32Array {
+  const { rate, mode, target } = config
+  const classes = set.classNames.length
+  if (target >= classes)
+    throw new InputError(`poisoning.target is ${target}, but ${set.name} has the classes 0 to ${classes - 1}`)
+  const eligible = Array.from(set.labels.keys()).filter(i => {
+    if (mode === 'all-to-all') return true
+    return (set.labels[i] === target) === (mode === 'clean-label')
+  })
+  const count = Math.round(rate * set.count)
+  if (count > eligible.length) {
+    throw new InputError(
+      `poisoning.rate ${rate} asks for ${count} images, but ${mode} can use only ${eligible.length}: lower it`,
+    )
+  }
+  const order = rng(seed, 'poison').permutation(eligible.length)
+  return Int32Array.from(order.subarray(0, count), i => eligible[i]!).sort()
+}
+
+/** The images at the given indices as a set of their own. */
+export function subset(set: ImageSet, indices: ArrayLike<number>): ImageSet {
+  const size = imageSize(set)
+  const pixels = new Uint8Array(indices.length * size)
+  const labels = new Int32Array(indices.length)
+  for (let i = 0; i < indices.length; i++) {
+    const index = indices[i]!
+    pixels.set(set.pixels.subarray(index * size, (index + 1) * size), i * size)
+    labels[i] = set.labels[index]!
+  }
+  return { ...set, pixels, labels, count: indices.length }
+}
+
+/** A copy of the set in which the images at `indices` have the given pixels and labels. */
+export function withPoison(
+  set: ImageSet,
+  indices: Int32Array,
+  pixels: Uint8Array,
+  labels: Int32Array,
+): ImageSet {
+  const size = imageSize(set)
+  const poisoned = { ...set, pixels: set.pixels.slice(), labels: set.labels.slice() }
+  indices.forEach((index, i) => {
+    poisoned.pixels.set(pixels.subarray(i * size, (i + 1) * size), index * size)
+    poisoned.labels[index] = labels[i]!
+  })
+  return poisoned
+}

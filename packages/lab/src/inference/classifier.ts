@@ -1,0 +1,98 @@
+import {
+  argMax,
+  cast,
+  type Device,
+  div,
+  forDevice,
+  Graph,
+  type Runtime,
+  type Session,
+  toOnnx,
+} from 'onnxgrad'
+import { type ImageSet, imageSize } from '../images/image-set.js'
+import { bakeWeights, type Model, type Weights } from '../models/model.js'
+
+/** A model with its weights as a graph: uint8 images (batch, 3, H, W) to `logits` and `label` (int64). */
+export function classifierGraph(model: Model, weights: Weights, batch: number): Graph {
+  const graph = new Graph()
+  const images = graph.input('images', 'uint8', [batch, 3, model.imageSize, model.imageSize])
+  const pixels = div(cast(images, 'float32'), 255)
+  const { logits } = model.forward(bakeWeights(graph, model, weights), pixels)
+  graph.output('logits', logits)
+  graph.output('label', argMax(logits, 1))
+  return graph
+}
+
+/** `classifierGraph` as an ONNX model. */
+export function classifierModel(
+  model: Model,
+  weights: Weights,
+  batch: number,
+  device: Device = 'cpu',
+): Uint8Array {
+  return toOnnx(forDevice(classifierGraph(model, weights, batch), device), { name: 'classifier' })
+}
+
+/** The logits of every image, in order: one float32 array of a value a class each. A model may fix the batch. */
+export async function classify(
+  runtime: Runtime,
+  model: Model,
+  weights: Weights,
+  images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
+  wanted = 100,
+): Promise<Float32Array[]> {
+  const batch = model.fixedBatch ?? wanted
+  const session = await runtime.load(classifierModel(model, weights, batch, await runtime.device()))
+  try {
+    const logits: Float32Array[] = []
+    const classes = model.classNames.length
+    await mapBatches(session, images, batch, (out, _, count) => {
+      const all = out.logits!.data as Float32Array
+      for (let i = 0; i < count; i++) logits.push(all.slice(i * classes, (i + 1) * classes))
+    })
+    return logits
+  } finally {
+    await session.release()
+  }
+}
+
+/** The class that a model calls each image, in order. A model may fix the batch. */
+export async function predict(
+  runtime: Runtime,
+  model: Model,
+  weights: Weights,
+  images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
+  wanted = 100,
+): Promise<Int32Array> {
+  const batch = model.fixedBatch ?? wanted
+  const session = await runtime.load(classifierModel(model, weights, batch, await runtime.device()))
+  try {
+    const labels = new Int32Array(images.count)
+    await mapBatches(session, images, batch, (out, start, count) => {
+      const called = out.label!.data as BigInt64Array
+      for (let i = 0; i < count; i++) labels[start + i] = Number(called[i])
+    })
+    return labels
+  } finally {
+    await session.release()
+  }
+}
+
+type Outputs = Awaited<ReturnType<Session['run']>>
+
+/** Runs a session with an input `images` over all images, the last batch filled up with zeros. */
+export async function mapBatches(
+  session: Session,
+  images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
+  batch: number,
+  use: (outputs: Outputs, start: number, count: number) => void,
+): Promise<void> {
+  const size = imageSize(images)
+  for (let start = 0; start < images.count; start += batch) {
+    const count = Math.min(batch, images.count - start)
+    const data = new Uint8Array(batch * size)
+    data.set(images.pixels.subarray(start * size, (start + count) * size))
+    const shape = [batch, 3, images.height, images.width]
+    use(await session.run({ images: { dtype: 'uint8', shape, data } }), start, count)
+  }
+}

@@ -1,0 +1,3 @@
+export * from './charts.js'
+export * from './report.js'
+export * from './report-input.js'

@@ -1,0 +1,101 @@
+import type { BackdoorRates, Confusion, Rate, Stealth, TrainingCurve } from '@ageb/lab'
+
+/**
+ * What a report shows, as plain data. Nothing in it is trusted: every string is escaped, whatever a data set calls its
+ * classes.
+ */
+export interface ReportInput {
+  /** `Backdoor run: ViT-Tiny on CIFAR-10`. */
+  readonly title: string
+  /** One line beneath the title: model, data set, seed. */
+  readonly subtitle: string
+  readonly attack: AttackSource
+  /** Says what was done to model and images, and what they are for. */
+  readonly warning: string
+  /** What the victim does. */
+  readonly rates: BackdoorRates
+  /** CDA of the clean twin: the same fine-tuning without poison. */
+  readonly cleanCda: Rate
+  /**
+   * ASR of the clean twin: how often it calls the same triggered images the target. Without this control a trigger
+   * that simply fools every model cannot be told from a backdoor; the report says so when it is missing.
+   */
+  readonly cleanAsr?: Rate
+  readonly stealth: Stealth
+  readonly poisoning: Poisoning
+  readonly training: readonly TrainingCurve[]
+  readonly gallery: readonly GalleryEntry[]
+  readonly confusion: ReportConfusion
+  readonly data: DataSource
+  /** The resolved configuration, YAML. */
+  readonly configuration: string
+  /** Versions, device, processor: key → value, in the order to show. */
+  readonly environment: Readonly<Record<string, string>>
+  /** Steps or images a second, durations: key → value, in the order to show. */
+  readonly speed: Readonly<Record<string, string>>
+  /** The command line that makes this run again. */
+  readonly command: string
+  /** ISO 8601. */
+  readonly startedAt: string
+  /** ISO 8601. */
+  readonly finishedAt: string
+}
+
+/** An attack and where it was published. */
+export interface AttackSource {
+  readonly name: string
+  readonly citation: string
+  /** Linked from the citation when it begins with `https://`. */
+  readonly url?: string
+}
+
+export interface Poisoning {
+  /** The share of the training set, from 0 to 1. */
+  readonly rate: number
+  /** Training images poisoned. */
+  readonly count: number
+  /** The target class's name, or in words what the target is (`the next class`). */
+  readonly target: string
+  /** `all-to-one`, `all-to-all`, `clean-label`. */
+  readonly mode: string
+}
+
+/** One test image on its way through the attack. */
+export interface GalleryEntry {
+  /** The true class's name. */
+  readonly label: string
+  /** What the victim calls the triggered image. */
+  readonly victimSays: string
+  /** What the clean twin calls the same triggered image. */
+  readonly cleanSays: string
+  /** The class this image is meant to be called, where it is not `poisoning.target` (all-to-all). */
+  readonly target?: string
+  readonly images: readonly GalleryImage[]
+}
+
+export interface GalleryImage {
+  /** `clean`, `attention gradient`, `mask`, `eroded`, `triggered`, `10×|Δ|`. */
+  readonly name: string
+  /** The PNG file; one pixel an image pixel is enough, the page enlarges it. */
+  readonly png: Uint8Array
+}
+
+/** Which class is called which, before and after. */
+export interface ReportConfusion {
+  /** The name of each class, by index. */
+  readonly classNames: readonly string[]
+  /** The clean twin on clean test images. */
+  readonly before: Confusion
+  /** The victim on clean test images. */
+  readonly victimClean: Confusion
+  /** The victim on triggered test images. */
+  readonly victimTriggered: Confusion
+}
+
+export interface DataSource {
+  readonly name: string
+  /** Split name → number of images, in the order to show. */
+  readonly splits: Readonly<Record<string, number>>
+  /** What a reader must know to compare: `images are JPEG re-encodings (lossy)`. */
+  readonly notes: readonly string[]
+}

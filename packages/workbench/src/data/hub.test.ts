@@ -1,0 +1,110 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { InputError } from 'onnxgrad'
+import sharp from 'sharp'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { parseHubId } from '../hub/hub.js'
+import { startTestHub, type TestHub } from '../hub/test-hub.js'
+import { loadSplit } from './dataset.js'
+import { huggingfaceMetadata, writeImageParquet } from './write-parquet.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'ageb-hub-'))
+const repo = 'somebody/tiny'
+const files = new Map<string, Buffer>()
+let hub: TestHub
+
+beforeAll(async () => {
+  const header = {
+    imageColumn: 'img',
+    labelColumn: 'label',
+    huggingface: huggingfaceMetadata('img', 'label', ['a', 'b']),
+  }
+  for (const [i, name] of ['train-00000-of-00002', 'train-00001-of-00002', 'test-00000-of-00001'].entries()) {
+    const background = { r: 10 * i, g: 0, b: 0 }
+    const bytes = await sharp({ create: { width: 2 + i, height: 2 + i, channels: 3, background } })
+      .png()
+      .toBuffer()
+    const path = join(folder, `${name}.parquet`)
+    writeImageParquet(
+      path,
+      header,
+      Array.from({ length: 3 + i }, () => ({ bytes, path: null, label: i % 2 })),
+    )
+    files.set(`data/${name}.parquet`, readFileSync(path))
+  }
+  files.set('README.md', Buffer.from('a data set'))
+  hub = await startTestHub(`datasets/${repo}`, files)
+})
+afterAll(() => {
+  hub.close()
+  rmSync(folder, { recursive: true })
+})
+beforeEach(() => {
+  hub.requests.length = 0
+  process.env.AGEB_CACHE = join(folder, 'decoded')
+  process.env.HF_HUB_CACHE = join(folder, 'hub')
+  process.env.HF_ENDPOINT = hub.url
+  delete process.env.HF_TOKEN
+  delete process.env.HF_HUB_OFFLINE
+})
+
+describe('parseHubId', () => {
+  it('reads ids with and without a revision, and nothing else', () => {
+    expect(parseHubId('a/b-c.d')).toEqual({ name: 'a/b-c.d', revision: 'main' })
+    expect(parseHubId('a/b@refs/convert/parquet')).toEqual({ name: 'a/b', revision: 'refs/convert/parquet' })
+    for (const text of ['a', 'a/b/c', './a', '../a', 'a/b@', 'a/b@../../c', 'a b/c'])
+      expect(parseHubId(text)).toBeUndefined()
+  })
+})
+
+describe('a data set on the hub', () => {
+  it("is fetched once, only the split's files, then serves offline and when the hub is away", async () => {
+    const load = (warn?: (message: string) => void) =>
+      loadSplit({ dataset: repo, split: 'train', size: 4, warn })
+    process.env.HF_HUB_OFFLINE = '1'
+    await expect(load()).rejects.toThrow('HF_HUB_OFFLINE forbids fetching it')
+    expect(hub.requests).toEqual([])
+
+    delete process.env.HF_HUB_OFFLINE
+    const set = await load()
+    expect(set).toMatchObject({ name: repo, split: 'train', count: 7, classNames: ['a', 'b'] })
+    expect([...set.labels]).toEqual([0, 0, 0, 1, 1, 1, 1])
+    expect(
+      hub.requests.filter(path => path.includes('/resolve/')).every(path => path.includes('/train-')),
+    ).toBe(true)
+
+    hub.requests.length = 0
+    await load()
+    expect(hub.requests.filter(path => path.includes('/resolve/'))).toEqual([])
+
+    process.env.HF_HUB_OFFLINE = '1'
+    hub.requests.length = 0
+    expect((await load()).labels).toEqual(set.labels)
+    expect(hub.requests).toEqual([])
+
+    delete process.env.HF_HUB_OFFLINE
+    process.env.HF_ENDPOINT = 'http://127.0.0.1:1'
+    const warnings: string[] = []
+    expect((await load(message => warnings.push(message))).labels).toEqual(set.labels)
+    expect(warnings[0]).toContain('cannot be reached')
+  })
+
+  it('that does not exist, or cannot be fetched, is said so in one sentence', async () => {
+    const failing = async (dataset: string, split = 'test') => {
+      const error: unknown = await loadSplit({ dataset, split }).catch((thrown: unknown) => thrown)
+      expect(error).toBeInstanceOf(InputError)
+      return (error as InputError).message
+    }
+    expect(await failing('nobody/nothing')).toMatch(/no folder nobody\/nothing here, and .* answers 404/)
+    expect(await failing(`${repo}@other`)).toContain('answers 404')
+    expect(await failing(repo, 'validation')).toContain("no split 'validation': choose one of test, train.")
+    process.env.HF_TOKEN = 'secret'
+    const message = await failing(repo)
+    expect(message).toContain("HF_TOKEN must start with 'hf_'")
+    expect(message).not.toContain('secret')
+    delete process.env.HF_TOKEN
+    process.env.HF_ENDPOINT = 'http://127.0.0.1:1'
+    expect(await failing('nobody/nothing')).toContain('check the connection')
+  })
+})

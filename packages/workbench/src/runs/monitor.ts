@@ -1,0 +1,19 @@
+/** What a person who watches is told while work goes on. A program that does not care gives `silent`. */
+export interface Monitor {
+  /** Something worth knowing that stops nothing, in one line. */
+  say(text: string): void
+  /** A piece of work of `total` units begins. */
+  progress(label: string, total: number): ProgressBar
+}
+
+export interface ProgressBar {
+  /** @param done units done so far. */
+  update(done: number, note?: string): void
+  stop(): void
+}
+
+/** Tells nobody anything. */
+export const silent: Monitor = {
+  say() {},
+  progress: () => ({ update() {}, stop() {} }),
+}

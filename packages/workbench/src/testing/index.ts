@@ -1,0 +1,2 @@
+export * from '../hub/test-hub.js'
+export * from './fixtures.js'
