@@ -5,8 +5,10 @@ import {
   type ImageSet,
   imageAt,
   imageSize,
+  pixelsInMemory,
   predict,
-  subset,
+  readAll,
+  subsetOf,
   triggerWithStages,
 } from '@ageb/lab'
 import type { GalleryEntry } from '@ageb/report'
@@ -118,17 +120,16 @@ async function makeGallery(
     loadSplit({ dataset: config.dataset, split, size: victim.model.imageSize }),
   )
   const goal = goals(test.labels, config.poisoning, test.classNames.length)
-  const shown: ImageSet = subset(
-    test,
-    [...test.labels.keys()].filter(i => test.labels[i] !== goal[i]).slice(0, GALLERY),
-  )
+  const chosen = [...test.labels.keys()].filter(i => test.labels[i] !== goal[i]).slice(0, GALLERY)
+  const shown: ImageSet = await readAll(subsetOf(test, chosen))
   const wanted = goals(shown.labels, config.poisoning, test.classNames.length)
   const runtime = startRuntime(config)
   try {
     const pictures = await triggerWithStages(runtime, { attack: config.attack, surrogate }, shown)
     const size = imageSize(shown)
-    const triggered = { ...shown, pixels: new Uint8Array(shown.pixels.length) }
-    for (const [i, picture] of pictures.entries()) triggered.pixels.set(picture.triggered, i * size)
+    const pixels = new Uint8Array(shown.pixels.length)
+    for (const [i, picture] of pictures.entries()) pixels.set(picture.triggered, i * size)
+    const triggered = pixelsInMemory(pixels, shown)
     const says = async ({ model, weights }: typeof victim) => {
       const called = await predict(runtime, model, weights, triggered, shown.count)
       return (i: number) => test.classNames[called[i]!]!

@@ -9,7 +9,7 @@ import {
   type Session,
   toOnnx,
 } from 'onnxgrad'
-import { type ImageSet, imageSize } from '../images/image-set.js'
+import { imageSize, type PixelSource } from '../images/image-source.js'
 import { bakeWeights, type Model, type Weights } from '../models/model.js'
 
 /** A model with its weights as a graph: uint8 images (batch, 3, H, W) to `logits` and `label` (int64). */
@@ -38,7 +38,7 @@ export async function classify(
   runtime: Runtime,
   model: Model,
   weights: Weights,
-  images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
+  images: PixelSource,
   wanted = 100,
 ): Promise<Float32Array[]> {
   const batch = model.fixedBatch ?? wanted
@@ -61,7 +61,7 @@ export async function predict(
   runtime: Runtime,
   model: Model,
   weights: Weights,
-  images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
+  images: PixelSource,
   wanted = 100,
 ): Promise<Int32Array> {
   const batch = model.fixedBatch ?? wanted
@@ -83,16 +83,27 @@ type Outputs = Awaited<ReturnType<Session['run']>>
 /** Runs a session with an input `images` over all images, the last batch filled up with zeros. */
 export async function mapBatches(
   session: Session,
-  images: Pick<ImageSet, 'pixels' | 'count' | 'height' | 'width'>,
+  images: PixelSource,
   batch: number,
   use: (outputs: Outputs, start: number, count: number) => void,
 ): Promise<void> {
   const size = imageSize(images)
-  for (let start = 0; start < images.count; start += batch) {
-    const count = Math.min(batch, images.count - start)
+  const shape = [batch, 3, images.height, images.width]
+  const load = async (start: number) => {
+    const count = Math.max(0, Math.min(batch, images.count - start))
     const data = new Uint8Array(batch * size)
-    data.set(images.pixels.subarray(start * size, (start + count) * size))
-    const shape = [batch, 3, images.height, images.width]
+    await images.read(
+      Array.from({ length: count }, (_, i) => start + i),
+      data.subarray(0, count * size),
+    )
+    return { count, data }
+  }
+  let next = load(0)
+  for (let start = 0; start < images.count; start += batch) {
+    const { count, data } = await next
+    // Read while the model runs.
+    next = load(start + batch)
+    next.catch(() => {})
     use(await session.run({ images: { dtype: 'uint8', shape, data } }), start, count)
   }
 }

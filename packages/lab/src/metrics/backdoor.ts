@@ -1,36 +1,35 @@
-import { InputError } from 'onnxgrad'
-import {
-  goals,
-  type PoisoningConfig,
-  poisonedIndices,
-  subset,
-  withPoison,
-} from '../attacks/core/poisoning.js'
+import { goals, type PoisoningConfig, poisonedIndices } from '../attacks/core/poisoning.js'
 import type { Trigger } from '../attacks/core/trigger.js'
-import type { ImageSet } from '../images/image-set.js'
+import { imagesInMemory } from '../images/image-set.js'
+import type { ImageSource } from '../images/image-source.js'
+import { overlaid, subsetOf } from '../images/views.js'
 import type { BackdoorRates, Confusion, Rate, Stealth } from './figures.js'
 import { accuracy, backdoorRates, confusion } from './rates.js'
 import { stealth } from './stealth.js'
 
 /** A training set with poison in it, and which of its images were poisoned. */
 export interface PoisonedSet {
-  readonly set: ImageSet
+  readonly set: ImageSource
   readonly indices: Int32Array
 }
 
 /** Triggers and relabels a seeded choice of the training images. */
 export async function poison(
-  set: ImageSet,
+  set: ImageSource,
   config: PoisoningConfig,
   trigger: Trigger,
   seed: number,
   progress?: (done: number) => void,
 ): Promise<PoisonedSet> {
   const indices = poisonedIndices(set, config, seed)
-  const chosen = subset(set, indices)
+  const chosen = subsetOf(set, indices)
   const pixels = await trigger.apply(chosen, progress)
   return {
-    set: withPoison(set, indices, pixels, goals(chosen.labels, config, set.classNames.length)),
+    set: overlaid(set, {
+      indices,
+      pixels: imagesInMemory({ ...chosen, pixels }),
+      labels: goals(chosen.labels, config, set.classNames.length),
+    }),
     indices,
   }
 }
@@ -61,16 +60,14 @@ export interface BackdoorEvaluation {
 
 /**
  * The figures of a backdoor experiment.
- * @param triggered the test images with the trigger, uint8 (count, 3, H, W).
+ * @param triggered the test images with the trigger.
  */
-export function evaluateBackdoor(
-  test: ImageSet,
-  triggered: Uint8Array,
+export async function evaluateBackdoor(
+  test: ImageSource,
+  triggered: ImageSource,
   called: Predictions,
   config: PoisoningConfig,
-): BackdoorEvaluation {
-  if (triggered.length !== test.pixels.length)
-    throw new InputError('triggered and clean test images differ in number')
+): Promise<BackdoorEvaluation> {
   const classes = test.classNames.length
   const { labels } = test
   const goal = goals(labels, config, classes)
@@ -85,7 +82,7 @@ export function evaluateBackdoor(
     cleanCda: accuracy(labels, called.twinClean),
     cleanAsr: backdoorRates({ labels, goals: goal, clean: called.twinClean, triggered: called.twinTriggered })
       .asr,
-    stealth: stealth(test.pixels, triggered, test),
+    stealth: await stealth(test, triggered),
     confusion: {
       before: matrix(called.twinClean),
       victimClean: matrix(called.victimClean),

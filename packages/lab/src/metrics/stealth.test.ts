@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { pixelsInMemory } from '../images/image-set.js'
 import { linf, meanAbs, PSNR_CAP, psnr, ssim, stealth } from './stealth.js'
 import { stealthGoldens } from './stealth-goldens.js'
 
@@ -55,10 +56,10 @@ describe('identical images', () => {
   const size = { height: 16, width: 12 }
   const image = make(images.busy!, size.height, size.width)
 
-  it('are infinitely near, and capped in a mean', () => {
+  it('are infinitely near, and capped in a mean', async () => {
     expect(psnr(image, image)).toBe(Number.POSITIVE_INFINITY)
     expect(ssim(image, image, size)).toBeCloseTo(1, 12)
-    const result = stealth(image, image, { count: 1, ...size })
+    const result = await stealth(pixelsInMemory(image, size), pixelsInMemory(image, size))
     expect(result.psnr.value).toBe(PSNR_CAP)
     expect(result.linf.value).toBe(0)
     expect(result.meanAbs.value).toBe(0)
@@ -70,11 +71,14 @@ describe('stealth', () => {
   const a = make(images.busy!, 32, 32)
   const b = make(images.smooth!, 32, 32)
 
-  it('averages the measures of each image', () => {
+  it('averages the measures of each image', async () => {
     const clean = Uint8Array.from([...a, ...b])
     const noisy = changes.noise!(a, 32, 32)
     const eroded = changes.erode!(b, 32, 32)
-    const result = stealth(clean, Uint8Array.from([...noisy, ...eroded]), { count: 2, ...size })
+    const result = await stealth(
+      pixelsInMemory(clean, size),
+      pixelsInMemory(Uint8Array.from([...noisy, ...eroded]), size),
+    )
     expect(result.psnr.n).toBe(2)
     expect(result.psnr.value).toBeCloseTo((psnr(a, noisy) + psnr(b, eroded)) / 2, 12)
     expect(result.ssim.value).toBeCloseTo((ssim(a, noisy, size) + ssim(b, eroded, size)) / 2, 12)
@@ -82,9 +86,11 @@ describe('stealth', () => {
     expect(result.meanAbs.value).toBeCloseTo((meanAbs(a, noisy) + meanAbs(b, eroded)) / 2, 12)
   })
 
-  it('refuses what does not fit', () => {
-    expect(() => stealth(a, b, { count: 2, ...size })).toThrow(/take 6144 values, not 3072/)
-    expect(() => stealth(a.subarray(0, 0), b.subarray(0, 0), { count: 0, ...size })).toThrow(RangeError)
+  it('refuses what does not fit', async () => {
+    const [one, two] = [pixelsInMemory(a, size), pixelsInMemory(Uint8Array.from([...a, ...b]), size)]
+    await expect(stealth(two, one)).rejects.toThrow(/2 images of 32×32 cannot be compared with 1/)
+    const none = pixelsInMemory(a.subarray(0, 0), size)
+    await expect(stealth(none, none)).rejects.toThrow(RangeError)
     expect(() => ssim(a, b, { height: 10, width: 32 })).toThrow(/at least 11 × 11/)
     expect(() => ssim(a, b, { height: 16, width: 32 })).toThrow(RangeError)
     expect(() => psnr(a, b.subarray(1))).toThrow(RangeError)

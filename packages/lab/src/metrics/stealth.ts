@@ -1,8 +1,6 @@
-import type { ImageSet } from '../images/image-set.js'
+import { type ImageSize, imageSize, type PixelSource } from '../images/image-source.js'
 import type { Stealth } from './figures.js'
 import { mean } from './rates.js'
-
-type Size = Pick<ImageSet, 'height' | 'width'>
 
 /**
  * What an image's PSNR counts at most, dB, in the mean over images: identical images have an infinite PSNR,
@@ -51,7 +49,7 @@ export function meanAbs(a: Uint8Array, b: Uint8Array): number {
  * Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, Image quality assessment: from error visibility to
  * structural similarity, IEEE Transactions on Image Processing 13 (2004) 600–612.
  */
-export function ssim(a: Uint8Array, b: Uint8Array, size: Size): number {
+export function ssim(a: Uint8Array, b: Uint8Array, size: ImageSize): number {
   return ssimOf(size)(a, b)
 }
 
@@ -59,33 +57,27 @@ export function ssim(a: Uint8Array, b: Uint8Array, size: Size): number {
  * How far triggered images are from their clean originals: the mean over images of each measure, with the
  * normal 95 % interval. An image's PSNR counts as at most `PSNR_CAP` dB.
  *
- * @param clean count × 3 × height × width
- * @param triggered the same images triggered, same layout, after rounding to 8 bits
- * @throws RangeError when there is no image, a side is shorter than 11, or a length does not fit
+ * @param triggered the same images triggered, in the same order, after rounding to 8 bits
+ * @throws RangeError when there is no image, a side is shorter than 11, or the sources differ in number or size
  */
-export function stealth(
-  clean: Uint8Array,
-  triggered: Uint8Array,
-  { count, height, width }: Pick<ImageSet, 'count' | 'height' | 'width'>,
-): Stealth {
-  const size = 3 * height * width
-  for (const { length } of [clean, triggered]) {
-    if (length !== count * size) {
-      throw new RangeError(
-        `${count} × 3 × ${height} × ${width} images take ${count * size} values, not ${length}`,
-      )
-    }
+export async function stealth(clean: PixelSource, triggered: PixelSource): Promise<Stealth> {
+  const { count, height, width } = clean
+  if (triggered.count !== count || triggered.height !== height || triggered.width !== width) {
+    throw new RangeError(
+      `${count} images of ${width}×${height} cannot be compared with ${triggered.count} of ${triggered.width}×${triggered.height}`,
+    )
   }
-  const similarity = ssimOf({ height, width })
+  const size = imageSize(clean)
+  const similarity = ssimOf(clean)
   const values = {
     psnr: new Float64Array(count),
     ssim: new Float64Array(count),
     linf: new Float64Array(count),
     meanAbs: new Float64Array(count),
   }
+  const [a, b] = [new Uint8Array(size), new Uint8Array(size)]
   for (let i = 0; i < count; i++) {
-    const a = clean.subarray(i * size, (i + 1) * size)
-    const b = triggered.subarray(i * size, (i + 1) * size)
+    await Promise.all([clean.read([i], a), triggered.read([i], b)])
     values.psnr[i] = Math.min(psnr(a, b), PSNR_CAP)
     values.ssim[i] = similarity(a, b)
     values.linf[i] = linf(a, b)
@@ -114,7 +106,7 @@ function gaussian(taps: number, sigma: number): Float64Array {
 }
 
 /** SSIM of images of one size, its working memory shared by all calls. */
-function ssimOf({ height, width }: Size): (a: Uint8Array, b: Uint8Array) => number {
+function ssimOf({ height, width }: ImageSize): (a: Uint8Array, b: Uint8Array) => number {
   if (!(height >= SSIM_WINDOW && width >= SSIM_WINDOW)) {
     throw new RangeError(
       `SSIM needs images of at least ${SSIM_WINDOW} × ${SSIM_WINDOW}, not ${height} × ${width}`,

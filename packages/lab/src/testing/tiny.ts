@@ -1,4 +1,4 @@
-import type { ImageSet } from '../images/image-set.js'
+import { type ImageSet, imagesInMemory } from '../images/image-set.js'
 import type { Model, Task } from '../models/model.js'
 import { type ViTConfig, vit, vitConfig } from '../models/vit.js'
 import { rng } from '../random/rng.js'
@@ -50,5 +50,13 @@ export function tinyImages(count: number, seed = 1, side = 8): ImageSet {
     const bright = Math.floor(i / plane) % 3 === labels[Math.floor(i / (3 * plane))]
     pixels[i] = random.int(180) + (bright ? 70 : 0)
   }
-  return { name: 'tiny', split: 'train', count, height: side, width: side, pixels, labels, classNames: names }
+  return imagesInMemory({
+    name: 'tiny',
+    split: 'train',
+    height: side,
+    width: side,
+    pixels,
+    labels,
+    classNames: names,
+  })
 }

@@ -1,13 +1,13 @@
 import type { Tensor } from 'onnxgrad'
 import { augment } from '../images/augment.js'
-import { type ImageSet, imageAt, imageSize } from '../images/image-set.js'
+import { type ImageSource, imageSize } from '../images/image-source.js'
 import { mix, mixes } from '../images/mix.js'
 import { type Rng, rng } from '../random/rng.js'
 import type { TrainingConfig } from './training-config.js'
 
 /** The feeds of step i: images in the epoch's order, augmented, with their labels; or mixed, with their targets. */
 export function batcher(
-  data: ImageSet,
+  data: ImageSource,
   config: TrainingConfig,
   seed: number,
   perEpoch: number,
@@ -19,18 +19,19 @@ export function batcher(
   const shape = [batchSize, 3, height, width]
   const classes = data.classNames.length
   let order: { epoch: number; indices: Int32Array } | undefined
-  return (i: number): Record<string, Tensor> => {
+  return async (i: number): Promise<Record<string, Tensor>> => {
     const epoch = Math.floor(i / perEpoch)
     if (order?.epoch !== epoch)
       order = { epoch, indices: rng(seed, 'shuffle', epoch).permutation(data.count) }
     const random = rng(seed, 'augment', i)
+    const first = (i % perEpoch) * batchSize
+    const indices = order.indices.subarray(first, first + batchSize)
+    const stored = new Uint8Array(batchSize * size)
+    await data.read(indices, stored)
     const pixels = new Uint8Array(batchSize * size)
-    const labels = new Int32Array(batchSize)
-    for (let b = 0; b < batchSize; b++) {
-      const index = order.indices[(i % perEpoch) * batchSize + b]!
-      augment(imageAt(data, index), pixels.subarray(b * size, (b + 1) * size), data, config, random)
-      labels[b] = data.labels[index]!
-    }
+    const part = (all: Uint8Array, b: number) => all.subarray(b * size, (b + 1) * size)
+    for (let b = 0; b < batchSize; b++) augment(part(stored, b), part(pixels, b), data, config, random)
+    const labels = Int32Array.from(indices, index => data.labels[index]!)
     const feeds: Record<string, Tensor> = {}
     if (mixes(config)) {
       const mixed = mix({ pixels, labels, height, width, classes }, config, rng(seed, 'mix', i))

@@ -142,7 +142,7 @@ describe('train', () => {
     })
     const rate = warmupCosine({ peak: 0.01, steps: 8, warmup: 2 })
     const next = batcher(data, config, 3, 3, model.branches)
-    for (let i = 0; i < 8; i++) await session.run({ ...next(i), ...step.scalars(i + 1, rate(i)) })
+    for (let i = 0; i < 8; i++) await session.run({ ...(await next(i)), ...step.scalars(i + 1, rate(i)) })
     const state = await session.readState()
     await session.release()
     const looped = Object.keys(weights).map(name => [name, state[name]!.data as Float32Array])
@@ -181,7 +181,7 @@ describe('the training step', () => {
 
   it('of mixed images that were not mixed learns what it learns of labels', async () => {
     const plain = { ...config, stochasticDepth: 0 }
-    const feeds = batcher(data, plain, 3, 3, model.branches)(0)
+    const feeds = await batcher(data, plain, 3, 3, model.branches)(0)
     const targets = Float32Array.from({ length: count * 3 }, (_, i) =>
       Number(feeds.labels!.data[Math.floor(i / 3)]) === i % 3 ? 1 : 0,
     )
@@ -309,8 +309,8 @@ describe('batches', () => {
   const plain = { ...config, crop: 0, flip: false, stochasticDepth: 0.5 }
   const perEpoch = 3
   const next = batcher(data, plain, 3, perEpoch, model.branches)
-  const imagesOf = (i: number) => {
-    const { images, labels } = next(i)
+  const imagesOf = async (i: number) => {
+    const { images, labels } = await next(i)
     return Array.from({ length: 8 }, (_, b) => {
       const pixels = (images!.data as Uint8Array).subarray(b * 192, (b + 1) * 192).join()
       return { pixels, label: Number(labels!.data[b]) }
@@ -318,38 +318,38 @@ describe('batches', () => {
   }
   const known = Array.from({ length: 30 }, (_, i) => data.pixels.subarray(i * 192, (i + 1) * 192).join())
 
-  it('take each image at most once an epoch, with its label, in another order each time', () => {
-    const orders = [0, 1].map(epoch => {
-      const all = [0, 1, 2].flatMap(i => imagesOf(epoch * perEpoch + i))
+  it('take each image at most once an epoch, with its label, in another order each time', async () => {
+    const orders = [0, 1].map(async epoch => {
+      const all = (await Promise.all([0, 1, 2].map(i => imagesOf(epoch * perEpoch + i)))).flat()
       const indices = all.map(({ pixels }) => known.indexOf(pixels))
       expect(new Set(indices).size).toBe(24)
       expect(indices).not.toContain(-1)
       expect(all.map(({ label }) => label)).toEqual(indices.map(i => data.labels[i]))
       return indices
     })
-    expect(orders[0]).not.toEqual(orders[1])
+    expect(await orders[0]).not.toEqual(await orders[1])
   })
 
-  it('do not depend on what was asked before', () => {
-    const later = imagesOf(4)
-    imagesOf(0)
-    expect(imagesOf(4)).toEqual(later)
+  it('do not depend on what was asked before', async () => {
+    const later = await imagesOf(4)
+    await imagesOf(0)
+    expect(await imagesOf(4)).toEqual(later)
   })
 
-  it('of mixed images have soft targets, and do not depend on what was asked before', () => {
+  it('of mixed images have soft targets, and do not depend on what was asked before', async () => {
     const mixed = batcher(data, { ...plain, mixup: 0.5, cutmix: 0.5 }, 3, perEpoch, model.branches)
-    const [later, { branchScale }] = [mixed(4), next(4)]
+    const [later, { branchScale }] = [await mixed(4), await next(4)]
     expect(Object.keys(later)).toEqual(['images', 'targets', 'branchScale'])
     expect(later.branchScale).toEqual(branchScale)
-    expect(later.images!.data).not.toEqual(next(4).images!.data)
-    mixed(0)
-    expect(mixed(4)).toEqual(later)
+    expect(later.images!.data).not.toEqual((await next(4)).images!.data)
+    await mixed(0)
+    expect(await mixed(4)).toEqual(later)
   })
 
-  it('drop later branches more often, and make up for it', () => {
+  it('drop later branches more often, and make up for it', async () => {
     const kept = [0, 0, 0, 0]
     for (let i = 0; i < 250; i++) {
-      const { branchScale } = next(i)
+      const { branchScale } = await next(i)
       expect(branchScale!.shape).toEqual([4, 8])
       Array.from(branchScale!.data, Number).forEach((value, j) => {
         const branch = Math.floor(j / 8)

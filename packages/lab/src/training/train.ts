@@ -13,7 +13,7 @@ import {
   type Runtime,
   type Tensor,
 } from 'onnxgrad'
-import type { ImageSet } from '../images/image-set.js'
+import type { ImageSize, ImageSource } from '../images/image-source.js'
 import { mixes } from '../images/mix.js'
 import type { Model, Weights } from '../models/model.js'
 import { batcher } from './batches.js'
@@ -45,7 +45,7 @@ export interface TrainOptions {
   readonly model: Model
   /** Weights to start from, or the state to go on from. */
   readonly from: Weights | TrainingState
-  readonly data: ImageSet
+  readonly data: ImageSource
   readonly config: TrainingConfig
   /** Decides the order of images, augmentation and dropped branches; a resumed training repeats them exactly. */
   readonly seed: number
@@ -101,7 +101,7 @@ export async function train(options: TrainOptions): Promise<Weights> {
       }
       if (options.wantsCheckpoint?.()) await checkpoint(i)
       const now = rate.at(i)
-      const out = await session.run({ ...batches(i), ...step.scalars(i + 1, now) })
+      const out = await session.run({ ...(await batches(i)), ...step.scalars(i + 1, now) })
       const scalar = (name: string) => Number(out[name]!.data[0])
       const loss = scalar('loss')
       if (!Number.isFinite(loss)) {
@@ -133,7 +133,7 @@ function isState(from: Weights | TrainingState): from is TrainingState {
 }
 
 /** @throws InputError if image size or class count differ. */
-export function assertFits(model: Model, data: ImageSet): void {
+export function assertFits(model: Model, data: ImageSource): void {
   if (data.height !== model.imageSize || data.width !== model.imageSize) {
     throw new InputError(
       `${data.name} has ${data.width}×${data.height} images but the model takes ${model.imageSize}×${model.imageSize}: load the data with that size`,
@@ -152,12 +152,7 @@ export function assertFits(model: Model, data: ImageSet): void {
  *
  * @throws InputError if the configuration's parameter groups do not fit the model.
  */
-export function trainingStep(
-  model: Model,
-  config: TrainingConfig,
-  data: Pick<ImageSet, 'height' | 'width'>,
-  device: Device = 'cpu',
-) {
+export function trainingStep(model: Model, config: TrainingConfig, data: ImageSize, device: Device = 'cpu') {
   const { batchSize, layerDecay, frozen } = config
   const rated = layerDecay === 1 ? model.parameters : layerwiseRates(model.parameters, layerDecay)
   const inputs: Record<string, BatchInput> = {

@@ -2,12 +2,12 @@ import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ImageSet } from '@ageb/lab'
+import type { ImageSetParts } from '@ageb/lab'
 import envPaths from 'env-paths'
 import { z } from 'zod'
 
 /** What a cached split holds: `ImageSet` without the names that the caller gave it. */
-export type DecodedSplit = Omit<ImageSet, 'name' | 'split'>
+export type DecodedSplit = Omit<ImageSetParts, 'name' | 'split'> & { readonly count: number }
 
 /** Raise it whenever the same files would decode to other bytes, or the cache's layout changes. */
 const formatVersion = 1

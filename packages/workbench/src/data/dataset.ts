@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ImageSet } from '@ageb/lab'
+import { type ImageSet, imagesInMemory } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import { parseHubId } from '../hub/hub.js'
 import { bundledDatasets } from './bundled/registry.js'
@@ -66,7 +66,7 @@ export async function loadSplit(options: LoadSplitOptions): Promise<ImageSet> {
       )
     })
   }
-  return { name, split, ...decoded }
+  return imagesInMemory({ name, split, ...decoded })
 }
 
 /**

@@ -4,7 +4,8 @@ import {
   type BackdoorEvaluation,
   type Checkpoint,
   evaluateBackdoor,
-  type ImageSet,
+  type ImageSource,
+  imagesInMemory,
   loadTrigger,
   poison,
   predict,
@@ -60,7 +61,7 @@ export async function backdoorRun(
   const runtime = startRuntime(config)
   try {
     const { poisoned, triggered } = await triggerImages(runtime, config, surrogate, train, test, monitor)
-    const fineTune = (phase: string, data: ImageSet) =>
+    const fineTune = (phase: string, data: ImageSource) =>
       trackedTraining({
         run,
         monitor,
@@ -77,12 +78,12 @@ export async function backdoorRun(
     const twin = (await knownTwin(config, recipe)) ?? (await fineTune('clean', train))
     const backdoored = await fineTune('poisoned', poisoned.set)
 
-    const call = (weights: Weights, images: ImageSet) =>
+    const call = (weights: Weights, images: ImageSource) =>
       predict(runtime, victim.model, weights, images, BATCH)
-    const triggeredTest = { ...test, pixels: triggered }
-    const evaluation = evaluateBackdoor(
+    const triggeredTest = imagesInMemory({ ...test, split: test.split, pixels: triggered })
+    const evaluation = await evaluateBackdoor(
       test,
-      triggered,
+      triggeredTest,
       {
         twinClean: await call(twin, test),
         twinTriggered: await call(twin, triggeredTest),
@@ -117,11 +118,11 @@ export async function backdoorRun(
 function recipeOf(
   { training, seed, threads, device }: BackdoorRunConfig,
   victim: Checkpoint,
-  train: ImageSet,
+  train: ImageSource,
 ): string {
   const digest = createHash('sha256').update(JSON.stringify({ training, seed, threads, device }))
   for (const name of Object.keys(victim.model.parameters)) digest.update(victim.weights[name]!)
-  return digest.update(train.pixels).update(train.labels).digest('hex')
+  return digest.update(train.id).digest('hex')
 }
 
 /** The weights of the clean twin that the configuration names. Throws UsageError if it was made otherwise. */
@@ -139,8 +140,8 @@ async function triggerImages(
   runtime: Runtime,
   config: BackdoorRunConfig,
   surrogate: Checkpoint,
-  train: ImageSet,
-  test: ImageSet,
+  train: ImageSource,
+  test: ImageSource,
   monitor: Monitor,
 ) {
   const trigger = await loadTrigger(runtime, { attack: config.attack, surrogate })
@@ -162,7 +163,7 @@ async function saveModels(
   { attack, poisoning, seed }: BackdoorRunConfig,
   victim: Checkpoint,
   { twin, backdoored }: { twin: Weights; backdoored: Weights },
-  train: ImageSet,
+  train: ImageSource,
   recipe: string,
 ): Promise<void> {
   const note = `fine-tuned by ageb on the train split of ${train.name}`
@@ -190,7 +191,7 @@ async function saveModels(
 function figuresOf(
   config: BackdoorRunConfig,
   evaluation: BackdoorEvaluation,
-  train: ImageSet,
+  train: ImageSource,
   poisonCount: number,
 ): Omit<BackdoorRunResult, 'run' | 'seconds' | 'speed' | 'startedAt' | 'finishedAt'> {
   const { attack, dataset, poisoning, seed } = config

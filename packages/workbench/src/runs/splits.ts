@@ -1,10 +1,10 @@
-import { holdOut, type ImageSet } from '@ageb/lab'
+import { holdOut, type ImageSource } from '@ageb/lab'
 import type { BackdoorRunConfig } from '../configuration/backdoor-config.js'
 
 /** The training set, and what is evaluated on: the test split, or held-out training images. */
 export async function splitsOf(
   config: Pick<BackdoorRunConfig, 'heldOut' | 'seed'>,
-  load: (split: string) => Promise<ImageSet>,
+  load: (split: string) => Promise<ImageSource>,
 ) {
   const train = await load('train')
   if (config.heldOut === 0) return { train, test: await load('test') }

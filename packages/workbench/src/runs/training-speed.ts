@@ -1,4 +1,4 @@
-import { type ImageSet, type Model, type TrainingConfig, trainingStep } from '@ageb/lab'
+import { type ImageSource, type Model, type TrainingConfig, trainingStep } from '@ageb/lab'
 import { matrixThroughput, type Runtime } from 'onnxgrad'
 import type { RunEvent } from './run-folder.js'
 import { type Pace, paceOf, shareOf, WARM_UP } from './speed.js'
@@ -16,7 +16,7 @@ export async function trainingSpeed(
   runtime: Runtime,
   model: Model,
   config: TrainingConfig,
-  data: ImageSet,
+  data: ImageSource,
   events: readonly RunEvent[],
 ): Promise<TrainingSpeed | null> {
   const seconds = events.flatMap(event =>

@@ -6,8 +6,9 @@ import {
   type Checkpoint,
   confusion,
   goals,
-  type ImageSet,
+  type ImageSource,
   loadTrigger,
+  pixelsInMemory,
   predict,
   type Rate,
   rate,
@@ -94,7 +95,7 @@ async function settingsOf({ run, config, set }: EvalFlags): Promise<BackdoorRunC
 async function underAttack(
   runtime: Runtime,
   { model, weights }: Checkpoint,
-  images: ImageSet,
+  images: ImageSource,
   clean: Int32Array,
   { attack, surrogate: surrogateName, poisoning }: BackdoorRunConfig,
   terminal: Monitor,
@@ -112,7 +113,7 @@ async function underAttack(
   const bar = terminal.progress('triggers', images.count)
   try {
     const pixels = await trigger.apply(images, done => bar.update(done))
-    const triggered = await predict(runtime, model, weights, { ...images, pixels }, BATCH)
+    const triggered = await predict(runtime, model, weights, pixelsInMemory(pixels, images), BATCH)
     const { labels } = images
     const { asr, ra, baseRate } = backdoorRates({
       labels,

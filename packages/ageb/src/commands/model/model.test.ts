@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { classify } from '@ageb/lab'
+import { classify, pixelsInMemory } from '@ageb/lab'
 import { loadCheckpoint } from '@ageb/workbench'
 import { writeTinyModel } from '@ageb/workbench/testing'
 import { startRuntime } from 'onnxgrad/node'
@@ -33,20 +33,13 @@ describe('ageb model export', () => {
     expect(ended.stderr).toContain('backdoored on purpose')
     expect(json(ended).files).toEqual(['config.json', 'preprocessor_config.json', 'onnx/model.onnx'])
     const { model, weights } = await loadCheckpoint(here.file('model'))
-    const images = {
-      pixels: Uint8Array.from({ length: 384 }, (_, i) => (i * 37) % 256),
-      count: 2,
-      height: 8,
-      width: 8,
-    }
+    const pixels = Uint8Array.from({ length: 384 }, (_, i) => (i * 37) % 256)
+    const images = pixelsInMemory(pixels, { height: 8, width: 8 })
     const runtime = startRuntime({ threads: 1 })
     const [a, b] = await classify(runtime, model, weights, images, 2).finally(() => runtime.close())
     const { mean, std } = model
     const channel = (i: number) => Math.floor(i / 64) % 3
-    const normalized = Float32Array.from(
-      images.pixels,
-      (v, i) => (v / 255 - mean[channel(i)]!) / std[channel(i)]!,
-    )
+    const normalized = Float32Array.from(pixels, (v, i) => (v / 255 - mean[channel(i)]!) / std[channel(i)]!)
     const session = await ort.InferenceSession.create(here.file('web/tiny/onnx/model.onnx'))
     const { logits } = await session.run({
       pixel_values: new ort.Tensor('float32', normalized, [2, 3, 8, 8]),

@@ -1,4 +1,4 @@
-import { type Model, rng, type TrainingConfig, train, trainingStep } from '@ageb/lab'
+import { imagesInMemory, type Model, rng, type TrainingConfig, train, trainingStep } from '@ageb/lab'
 import { bestMatrixThroughput, matrixOperations, type Runtime } from 'onnxgrad'
 import { placeholderWeights } from './placeholder-weights.js'
 
@@ -55,16 +55,15 @@ async function secondsOf(runtime: Runtime, model: Model, config: TrainingConfig)
       runtime,
       model,
       from: placeholderWeights(model),
-      data: {
+      data: imagesInMemory({
         name: 'noise',
         split: 'train',
-        count,
         height: imageSize,
         width: imageSize,
         pixels: Uint8Array.from({ length: count * 3 * imageSize ** 2 }, () => random.int(256)),
         labels: new Int32Array(count),
         classNames,
-      },
+      }),
       config: { ...config, epochs: 1e6 },
       seed: 1,
       onStep({ step }) {

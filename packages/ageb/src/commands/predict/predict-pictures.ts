@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { classify, inputSide, preprocess, type ReadCheckpoint } from '@ageb/lab'
+import { classify, inputSide, pixelsInMemory, preprocess, type ReadCheckpoint } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
 import { decodePicture, loadCheckpoint, warnIfPoisoned } from '@ageb/workbench'
 import { InputError, type Runtime } from 'onnxgrad'
@@ -72,7 +72,7 @@ async function predictPart(
   pictures.forEach((picture, i) => {
     pixels.set(picture, i * picture.length)
   })
-  const images = { pixels, count: files.length, height: side, width: side }
+  const images = pixelsInMemory(pixels, { height: side, width: side })
   const logits = await classify(runtime, model, weights, images, files.length)
   return files.map((image, i) => {
     const row = Array.from(logits[i]!)

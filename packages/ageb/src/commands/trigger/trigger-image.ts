@@ -5,6 +5,7 @@ import {
   linf,
   type Model,
   PSNR_CAP,
+  pixelsInMemory,
   predict,
   psnr,
   SSIM_WINDOW,
@@ -50,7 +51,7 @@ export async function triggerImage(image: string, flags: TriggerFlags, terminal:
   const labels = Int32Array.of(
     labelOf(flags.label, model, attacks[settings.attack.name].needsLabels(settings.attack)),
   )
-  const one = { ...size, count: 1, pixels: clean, labels }
+  const one = { ...pixelsInMemory(clean, size), labels }
 
   // One thread is enough for one image, and gives the same bits on every machine of a kind.
   const runtime = startRuntime({ threads: 1, device: flags.device ?? settings.device })
@@ -58,7 +59,7 @@ export async function triggerImage(image: string, flags: TriggerFlags, terminal:
     const [result] = await triggerWithStages(runtime, { attack: settings.attack, surrogate }, one)
     const { triggered, stages } = result!
     const [before] = await predict(runtime, model, weights, one, 1)
-    const [after] = await predict(runtime, model, weights, { ...one, pixels: triggered }, 1)
+    const [after] = await predict(runtime, model, weights, pixelsInMemory(triggered, size), 1)
     const files = await writePictures(flags.out, path.parse(image).name, size, clean, { triggered, stages })
     const data = {
       image,

@@ -1,8 +1,7 @@
 import { InputError } from 'onnxgrad'
 import { describe, expect, it } from 'vitest'
-import { imageAt } from '../../images/image-set.js'
 import { tinyImages } from '../../testing/tiny.js'
-import { goals, poisonedIndices, poisoningConfig, subset, withPoison } from './poisoning.js'
+import { goals, poisonedIndices, poisoningConfig } from './poisoning.js'
 
 const set = tinyImages(60)
 const config = (changes: object) => poisoningConfig.parse(changes)
@@ -52,25 +51,5 @@ describe('poisonedIndices', () => {
     expect(() => chosen({ rate: 0.7 })).toThrow('asks for 42 images, but all-to-one can use only 40')
     expect(() => chosen({ rate: 0.4, mode: 'clean-label' })).toThrow('clean-label can use only 20')
     expect(() => chosen({ target: 3 })).toThrow('poisoning.target is 3, but tiny has the classes 0 to 2')
-  })
-})
-
-describe('subset and withPoison', () => {
-  it('take images out and put them back changed, leaving the set untouched', () => {
-    const before = { pixels: set.pixels.slice(), labels: set.labels.slice() }
-    const indices = Int32Array.of(3, 40)
-    const part = subset(set, indices)
-    expect(part.count).toBe(2)
-    expect([...part.labels]).toEqual([0, 1])
-    expect(imageAt(part, 1)).toEqual(imageAt(set, 40))
-    part.pixels.fill(9)
-    const poisoned = withPoison(set, indices, part.pixels, Int32Array.of(2, 2))
-    for (let i = 0; i < set.count; i++) {
-      const hit = i === 3 || i === 40
-      expect(poisoned.labels[i]).toBe(hit ? 2 : set.labels[i])
-      expect(imageAt(poisoned, i)).toEqual(hit ? new Uint8Array(192).fill(9) : imageAt(set, i))
-    }
-    expect(set.pixels).toEqual(before.pixels)
-    expect(set.labels).toEqual(before.labels)
   })
 })

@@ -1,6 +1,6 @@
 import { InputError } from 'onnxgrad'
 import { z } from 'zod'
-import { type ImageSet, imageSize } from '../../images/image-set.js'
+import type { ImageSource } from '../../images/image-source.js'
 import { rng } from '../../random/rng.js'
 
 export const poisoningConfig = z.strictObject({
@@ -24,7 +24,7 @@ export function goals(labels: Int32Array, { mode, target }: PoisoningConfig, cla
  *
  * @throws InputError if there are too few of them, or the target is no class.
  */
-export function poisonedIndices(set: ImageSet, config: PoisoningConfig, seed: number): Int32Array {
+export function poisonedIndices(set: ImageSource, config: PoisoningConfig, seed: number): Int32Array {
   const { rate, mode, target } = config
   const classes = set.classNames.length
   if (target >= classes)
@@ -41,33 +41,4 @@ export function poisonedIndices(set: ImageSet, config: PoisoningConfig, seed: nu
   }
   const order = rng(seed, 'poison').permutation(eligible.length)
   return Int32Array.from(order.subarray(0, count), i => eligible[i]!).sort()
-}
-
-/** The images at the given indices as a set of their own. */
-export function subset(set: ImageSet, indices: ArrayLike<number>): ImageSet {
-  const size = imageSize(set)
-  const pixels = new Uint8Array(indices.length * size)
-  const labels = new Int32Array(indices.length)
-  for (let i = 0; i < indices.length; i++) {
-    const index = indices[i]!
-    pixels.set(set.pixels.subarray(index * size, (index + 1) * size), i * size)
-    labels[i] = set.labels[index]!
-  }
-  return { ...set, pixels, labels, count: indices.length }
-}
-
-/** A copy of the set in which the images at `indices` have the given pixels and labels. */
-export function withPoison(
-  set: ImageSet,
-  indices: Int32Array,
-  pixels: Uint8Array,
-  labels: Int32Array,
-): ImageSet {
-  const size = imageSize(set)
-  const poisoned = { ...set, pixels: set.pixels.slice(), labels: set.labels.slice() }
-  indices.forEach((index, i) => {
-    poisoned.pixels.set(pixels.subarray(i * size, (i + 1) * size), index * size)
-    poisoned.labels[index] = labels[i]!
-  })
-  return poisoned
 }

@@ -1,5 +1,5 @@
 import { type Device, forDevice, Graph, peakOfValues, type Runtime, type Tensor, toOnnx } from 'onnxgrad'
-import { type ImageSet, imageSize } from '../../images/image-set.js'
+import { type ImageSource, imageSize } from '../../images/image-source.js'
 import { type AttackConfig, attacks } from '../registry.js'
 import type { Surrogate } from './define-attack.js'
 
@@ -46,7 +46,7 @@ export interface TriggeredImage {
   readonly stages: Readonly<Record<string, Float32Array>>
 }
 
-type Images = Pick<ImageSet, 'pixels' | 'labels' | 'count' | 'height' | 'width'>
+type Images = Pick<ImageSource, 'read' | 'labels' | 'count' | 'height' | 'width'>
 
 /** A loaded trigger. */
 export interface Trigger {
@@ -80,10 +80,10 @@ export async function loadTrigger(
   const session = await runtime.load(triggerModel(options, false, await runtime.device()))
   return {
     async apply(images, progress) {
-      const out = new Uint8Array(images.pixels.length)
       const size = imageSize(images)
+      const out = new Uint8Array(images.count * size)
       for (let start = 0; start < images.count; start += options.batch) {
-        const { triggered } = await session.run(feeds(options, images, start))
+        const { triggered } = await session.run(await feeds(options, images, start))
         const count = Math.min(options.batch, images.count - start)
         out.set((triggered!.data as Uint8Array).subarray(0, count * size), start * size)
         progress?.(start + count)
@@ -106,7 +106,7 @@ export async function triggerWithStages(
   try {
     const pictures: TriggeredImage[] = []
     for (let start = 0; start < images.count; start += batch) {
-      const { triggered, ...stages } = await session.run(feeds(batched, images, start))
+      const { triggered, ...stages } = await session.run(await feeds(batched, images, start))
       const part = <T extends Float32Array | Uint8Array>(data: T, i: number) => {
         const size = data.length / batch
         return data.slice(i * size, (i + 1) * size) as T
@@ -127,10 +127,18 @@ export async function triggerWithStages(
 }
 
 /** One batch from `start`, filled up with zeros at the end. */
-function feeds({ attack, batch }: TriggerOptions, images: Images, start: number): Record<string, Tensor> {
+async function feeds(
+  { attack, batch }: TriggerOptions,
+  images: Images,
+  start: number,
+): Promise<Record<string, Tensor>> {
   const size = imageSize(images)
   const data = new Uint8Array(batch * size)
-  data.set(images.pixels.subarray(start * size, Math.min(images.count, start + batch) * size))
+  const count = Math.min(batch, images.count - start)
+  await images.read(
+    Array.from({ length: count }, (_, i) => start + i),
+    data.subarray(0, count * size),
+  )
   const all: Record<string, Tensor> = {
     images: { dtype: 'uint8', shape: [batch, 3, images.height, images.width], data },
   }

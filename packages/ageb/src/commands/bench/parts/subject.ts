@@ -2,6 +2,7 @@ import {
   buildModel,
   type ImageSet,
   imageSize,
+  imagesInMemory,
   initialWeights,
   type Model,
   modelConfig,
@@ -34,13 +35,12 @@ export function benchWeights(model: Model): Weights {
 export function noise({ image }: BenchSettings, count: number): ImageSet {
   const random = rng(1, 'images')
   const set = { height: image, width: image }
-  return {
+  return imagesInMemory({
     name: 'noise',
     split: 'train',
-    count,
     ...set,
     pixels: Uint8Array.from({ length: count * imageSize(set) }, () => random.int(256)),
     labels: Int32Array.from({ length: count }, (_, i) => i % CLASSES.length),
     classNames: CLASSES,
-  }
+  })
 }
