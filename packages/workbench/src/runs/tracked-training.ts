@@ -29,16 +29,13 @@ export async function trackedTraining(options: TrackedTraining): Promise<Weights
     if (ready.length > 0) await run.log(...ready)
   }
   let saved = performance.now()
-  let last = performance.now()
   let bar: ReturnType<Monitor['progress']> | undefined
   try {
     return await train({
       ...options,
       from: state ?? options.from,
-      onStep(event) {
-        const now = performance.now()
-        events.push({ type: 'step', phase, ...event, seconds: (now - last) / 1000 })
-        last = now
+      onStep(event, { seconds, dataWaitSeconds }) {
+        events.push({ type: 'step', phase, ...event, seconds, dataWaitSeconds })
         bar ??= monitor.progress(phase, event.steps)
         bar.update(event.step, `epoch ${event.epoch.toFixed(1)} · loss ${event.loss.toFixed(3)}`)
       },

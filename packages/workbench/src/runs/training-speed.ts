@@ -9,6 +9,11 @@ export interface TrainingSpeed extends Pace {
   readonly gemmGflops: number
   /** Share of that throughput which the training used. */
   readonly mfu: number
+  /**
+   * Seconds that steps waited for their batches, as a share of all seconds of steps, those of the warm-up left out:
+   * 0 where reading and augmenting ahead keeps up with the training.
+   */
+  readonly dataWaitShare: number
 }
 
 /** Speed of a training from the steps that it logged; null if it had too few to tell. */
@@ -19,11 +24,12 @@ export async function trainingSpeed(
   data: ImageSource,
   events: readonly RunEvent[],
 ): Promise<TrainingSpeed | null> {
-  const seconds = events.flatMap(event =>
-    event.type === 'step' && (event.step ?? 0) > WARM_UP ? [Number(event.seconds)] : [],
-  )
+  const steps = events.filter(event => event.type === 'step' && (event.step ?? 0) > WARM_UP)
+  const seconds = steps.map(event => Number(event.seconds))
   if (seconds.length === 0) return null
   const pace = paceOf(seconds, config.batchSize, trainingStep(model, config, data).graph)
   const gemmGflops = await matrixThroughput(runtime)
-  return { ...pace, gemmGflops, mfu: shareOf(pace, gemmGflops) }
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
+  const dataWaitShare = sum(steps.map(event => Number(event.dataWaitSeconds))) / sum(seconds)
+  return { ...pace, gemmGflops, mfu: shareOf(pace, gemmGflops), dataWaitShare }
 }
