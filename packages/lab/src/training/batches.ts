@@ -1,15 +1,18 @@
-import type { Tensor } from 'onnxgrad'
+import type { Feeds, Tensor } from 'onnxgrad'
 import { augment } from '../images/augment.js'
 import { type ImageSource, imageSize } from '../images/image-source.js'
 import { mix, mixes } from '../images/mix.js'
 import { type Rng, rng } from '../random/rng.js'
+import type { Objective } from './objective.js'
 import type { TrainingConfig } from './training-config.js'
 
 /** What one step is fed, but for its scalars. */
 export interface Batch {
   /** Which images of the data, in the order of the examples. */
   readonly indices: Int32Array
-  readonly feeds: Readonly<Record<string, Tensor>>
+  readonly feeds: Feeds
+  /** Names of the feeds that nobody else holds, so that their memory may go over to a session. */
+  readonly own: readonly string[]
 }
 
 export interface BatchOptions {
@@ -18,6 +21,8 @@ export interface BatchOptions {
   readonly seed: number
   /** Of the model, that stochastic depth can drop. */
   readonly branches: number
+  /** Whose hook may change what is fed. */
+  readonly objective?: Objective
 }
 
 /** Number of optimizer steps; the last incomplete batch of an epoch is left out. */
@@ -28,9 +33,10 @@ export function stepsOf(images: number, config: TrainingConfig): { perEpoch: num
 
 /**
  * The batch of step i, from 0, a function of its number alone: images in the epoch's order, augmented, with their
- * labels; or mixed, with their targets. Several may be under way at the same time.
+ * labels; or mixed, with their targets; then changed by the objective's hook. Several may be under way at the same time.
  */
-export function batcher({ data, config, seed, branches }: BatchOptions): (i: number) => Promise<Batch> {
+export function batcher(options: BatchOptions): (i: number) => Promise<Batch> {
+  const { data, config, seed, branches, objective } = options
   const { batchSize, stochasticDepth } = config
   const { perEpoch } = stepsOf(data.count, config)
   const { height, width } = data
@@ -69,7 +75,9 @@ export function batcher({ data, config, seed, branches }: BatchOptions): (i: num
       const scale = branchScale(branches, batchSize, stochasticDepth, random)
       feeds.branchScale = { dtype: 'float32', shape: [branches, batchSize], data: scale }
     }
-    return { indices, feeds }
+    const context = { step: i + 1, rng: rng(seed, 'objective', i), indices }
+    const changed = (await objective?.batch?.({ ...feeds }, context)) ?? feeds
+    return { indices, feeds: changed, own: Object.keys(feeds).filter(name => changed[name] === feeds[name]) }
   }
 }
 

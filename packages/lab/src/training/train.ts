@@ -3,6 +3,7 @@ import { type ImageSource, imageSize } from '../images/image-source.js'
 import type { Model, Weights } from '../models/model.js'
 import { batcher, stepsOf } from './batches.js'
 import { learningRate } from './learning-rate.js'
+import { crossEntropyObjective, type Objective } from './objective.js'
 import { readAhead } from './read-ahead.js'
 import type { TrainingConfig } from './training-config.js'
 import { trainingStep } from './training-step.js'
@@ -38,6 +39,8 @@ export interface TrainOptions {
   readonly from: Weights | TrainingState
   readonly data: ImageSource
   readonly config: TrainingConfig
+  /** What is minimized. Default: cross-entropy. */
+  readonly objective?: Objective
   /** Decides the order of images, augmentation and dropped branches; a resumed training repeats them exactly. */
   readonly seed: number
   readonly onStep?: (event: StepEvent, details: StepDetails) => void
@@ -51,23 +54,27 @@ export interface TrainOptions {
   readonly signal?: AbortSignal
 }
 
-/** What can be told of a step but is not part of how the training goes. */
+/** What else can be told of a step. */
 export interface StepDetails {
   /** From asking for the batch to having the loss. */
   readonly seconds: number
   /** Of these, how long the step waited for its batch: what reading and augmenting ahead did not hide. */
   readonly dataWaitSeconds: number
+  /** Which images of the data the batch was made of, in the order of its examples. */
+  readonly indices: Int32Array
+  /** What the objective delivers, by name. */
+  readonly delivered: Readonly<Record<string, Tensor>>
 }
 
 /**
- * Trains a classifier with cross-entropy. The result depends on the data, the configuration, the seed and the
- * runtime's thread count alone, whether or not the training was interrupted.
+ * Trains a classifier. The result depends on the data, the configuration, the objective, the seed and the runtime's
+ * thread count alone, whether or not the training was interrupted.
  *
  * @returns the last weights, or their averages if the configuration keeps them.
  * @throws InputError if the data do not fit the model or the loss is no longer finite.
  */
 export async function train(options: TrainOptions): Promise<Weights> {
-  const { runtime, model, data, config, seed, signal } = options
+  const { runtime, model, data, config, seed, signal, objective = crossEntropyObjective() } = options
   assertFits(model, data)
   const { perEpoch, total } = stepsOf(data.count, config)
   if (total < 1)
@@ -75,7 +82,7 @@ export async function train(options: TrainOptions): Promise<Weights> {
       `${data.count} training images make no batch of ${config.batchSize}: lower batchSize or raise epochs`,
     )
 
-  const step = trainingStep(model, config, data, await runtime.device())
+  const step = trainingStep(model, config, data, { device: await runtime.device(), objective })
   const resumed = isState(options.from) ? options.from : null
   const rate = learningRate(config, { perEpoch, total }, resumed?.tensors)
   const session = await runtime.load(step.model, {
@@ -85,7 +92,7 @@ export async function train(options: TrainOptions): Promise<Weights> {
   const begin = resumed?.step ?? 0
   const bytes = config.batchSize * imageSize(data)
   const window = Math.max(1, Math.min(AHEAD, Math.floor(AHEAD_BYTES / bytes)))
-  const make = batcher({ data, config, seed, branches: model.branches })
+  const make = batcher({ data, config, seed, branches: model.branches, objective })
   const batches = readAhead(make, begin, total, window)
   const readWeights = async (): Promise<Weights> => step.result(await session.readState(step.resultState))
   const checkpoint = async (done: number) =>
@@ -99,15 +106,14 @@ export async function train(options: TrainOptions): Promise<Weights> {
       if (options.wantsCheckpoint?.()) await checkpoint(i)
       const now = rate.at(i)
       const asked = performance.now()
-      const { feeds } = await batches.next()
+      const { feeds, indices, own } = await batches.next()
       const dataWaitSeconds = (performance.now() - asked) / 1000
-      const running = session.run({ ...feeds, ...step.scalars(i + 1, now) }, ['images'])
+      const running = session.run({ ...feeds, ...step.scalars(i + 1, now) }, own)
       // Only now: making a batch takes this thread's time, which the step must not wait for.
       batches.refill()
-      const out = await running
+      const { loss: lossTensor, correct, gradientNorm, ...delivered } = await running
       const seconds = (performance.now() - asked) / 1000
-      const scalar = (name: string) => Number(out[name]!.data[0])
-      const loss = scalar('loss')
+      const loss = scalar(lossTensor)
       if (!Number.isFinite(loss)) {
         throw new InputError(
           `the loss became ${loss} at step ${i + 1} of ${total}: lower learningRate (${config.learningRate}) or set clipNorm`,
@@ -120,11 +126,11 @@ export async function train(options: TrainOptions): Promise<Weights> {
           steps: total,
           epoch: (i + 1) / perEpoch,
           loss,
-          accuracy: scalar('correct') / config.batchSize,
+          accuracy: scalar(correct) / config.batchSize,
           learningRate: now,
-          gradientNorm: scalar('gradientNorm'),
+          gradientNorm: scalar(gradientNorm),
         },
-        { seconds, dataWaitSeconds },
+        { seconds, dataWaitSeconds, indices, delivered },
       )
       const ended = (i + 1) % perEpoch === 0 || i + 1 === total
       if (ended && options.onEpoch) await options.onEpoch((i + 1) / perEpoch, await readWeights())
@@ -134,6 +140,10 @@ export async function train(options: TrainOptions): Promise<Weights> {
     await batches.end()
     await session.release()
   }
+}
+
+function scalar(tensor: Tensor | undefined): number {
+  return Number(tensor!.data[0])
 }
 
 function isState(from: Weights | TrainingState): from is TrainingState {
