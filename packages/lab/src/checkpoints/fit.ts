@@ -51,11 +51,16 @@ export function fit(checkpoint: Checkpoint, { classNames, imageSize, seed }: Fit
     if (head.includes(name)) return initialValues(parameter, rng(seed, 'head', name))
     const [old, now] = [model.parameters[name]?.shape, parameter.shape]
     if (old?.join() === now.join()) return weights[name]!
-    if (old && name.endsWith('position_embeddings')) {
-      const leading = model.leadingTokens
-      const patches = (shape: readonly number[]) => Math.sqrt(shape[1]! - leading)
-      const [from, to] = [patches(old), patches(now)]
-      return interpolatePositions(weights[name]!, { width: now[2]!, leading, from, to })
+    const [before, after] = [model.parameters[name]?.positions, parameter.positions]
+    if (before && after) {
+      const { leading, side: from, antialias } = before
+      return interpolatePositions(weights[name]!, {
+        width: now[2]!,
+        leading,
+        from,
+        to: after.side,
+        antialias,
+      })
     }
     throw new InputError(
       `a ${model.modelType} of image size ${model.imageSize} cannot be fitted to ${side}: its ${name} ` +

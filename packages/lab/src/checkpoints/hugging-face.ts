@@ -1,8 +1,9 @@
 import { InputError } from 'onnxgrad'
 import type { ReadableFiles, ReadCheckpoint } from './checkpoint.js'
 import { plainObject, readConfiguration } from './configuration.js'
+import { fit } from './fit.js'
 import { headOf } from './head.js'
-import { preprocessingFrom, preprocessingOf } from './preprocessing.js'
+import { inputSide, preprocessingFrom, preprocessingOf } from './preprocessing.js'
 import { readJson } from './read-json.js'
 import { fromTimm, isTimm } from './timm.js'
 import { type CheckpointTensors, openWeights, takeWeights } from './weights.js'
@@ -22,10 +23,10 @@ export function fromHuggingFace(files: ReadableFiles, folder: string): ReadCheck
   const head = headOf(headless)
   const named = withPrefix(tensors, `${family.modelType}.`, head)
   const model = head.some(name => named.has(name)) ? build(classNames) : headless
+  const stored = { model, weights: takeWeights(model, named, folder), provenance }
+  const imageSize = family.interpolates && preprocessing ? inputSide(preprocessing) : undefined
   return {
-    model,
-    weights: takeWeights(model, named, folder),
-    provenance,
+    ...fit(stored, { classNames: model.classNames, imageSize, seed: 0 }),
     preprocessing: preprocessing ?? preprocessingOf({ size: model.imageSize }, file),
   }
 }

@@ -1,4 +1,4 @@
-import { InputError } from 'onnxgrad'
+import { InputError, sizeOf } from 'onnxgrad'
 import { batchCounters } from '../models/batch-norm.js'
 import type { Model } from '../models/model.js'
 import type { Checkpoint, CheckpointFiles } from './checkpoint.js'
@@ -46,8 +46,12 @@ export function toHuggingFace(
     name,
     { dtype: 'I64', shape: [], data: BigInt64Array.of(0n) },
   ])
-  const tensors = Object.entries(model.parameters).map(([name, { shape }]): [string, WritableTensor] => {
-    const data = weights[name]!
+  const idle = Object.entries(family.idleTensors?.(family.config.parse(model.config)) ?? {})
+  const stored = [
+    ...Object.entries(model.parameters).map(([name, { shape }]) => ({ name, shape, data: weights[name]! })),
+    ...idle.map(([name, shape]) => ({ name, shape, data: new Float32Array(sizeOf(shape)) })),
+  ]
+  const tensors = stored.map(({ name, shape, data }): [string, WritableTensor] => {
     if (dtype === 'float32') return [name, { dtype: 'F32', shape, data }]
     const large = data.find(value => Math.abs(value) > LARGEST_HALF)
     if (large !== undefined)

@@ -73,7 +73,7 @@ function buildCCT(config: CCTConfig, task: Task): Model {
   const list = new ParameterList()
   for (const { name, inputs, outputs } of layers)
     list.conv(name, [outputs, inputs, 3, 3], heNormal(inputs, 3), false)
-  list.embedding('cct.position_embeddings', [1, side * side, width])
+  list.positions('cct.position_embeddings', width, { leading: 0, side })
   declareEncoder(list, 'cct.encoder.layer', config)
   list.nextLayer()
   list.norm('cct.layernorm', width)

@@ -1,3 +1,4 @@
+import type { Shape } from 'onnxgrad'
 import type { z } from 'zod'
 import type { Model, Task } from './model.js'
 
@@ -21,6 +22,16 @@ export interface ModelFamily<S extends z.ZodObject = z.ZodObject> {
    * large they are. Default: false.
    */
   readonly anyImageSize?: boolean
+  /**
+   * Whether `transformers` interpolates position embeddings to the images that come, so that a checkpoint's
+   * preprocessor says how large they are, and its configuration how large they were in training. Default: false.
+   */
+  readonly interpolates?: boolean
+  /**
+   * Tensors that the class of `transformers` has and no classifier reads, with their shapes. They are written as
+   * zeros, so that it finds every key. Default: none.
+   */
+  readonly idleTensors?: (config: z.infer<S>) => Readonly<Record<string, Shape>>
   /** What `transformers` has no class for; undefined, as by default, if it can read such a model. */
   readonly notInTransformers?: (config: z.infer<S>) => string | undefined
   /** @throws RangeError if sizes do not go together, naming the keys. */

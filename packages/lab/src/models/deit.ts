@@ -51,7 +51,7 @@ function buildDeiT(config: DeiTConfig, task: Task): Model {
   assertPatchesFit(config)
   assertHeadsFit(config)
   const { image_size, patch_size, hidden_size: width, layer_norm_eps } = config
-  const patches = (image_size / patch_size) ** 2
+  const side = image_size / patch_size
   const heads =
     config.architectures[0] === 'DeiTForImageClassification'
       ? ['classifier']
@@ -61,7 +61,7 @@ function buildDeiT(config: DeiTConfig, task: Task): Model {
   const list = new ParameterList()
   list.embedding(`${embeddings}.cls_token`, [1, 1, width])
   list.embedding(`${embeddings}.distillation_token`, [1, 1, width])
-  list.embedding(`${embeddings}.position_embeddings`, [1, TOKENS + patches, width])
+  list.positions(`${embeddings}.position_embeddings`, width, { leading: TOKENS, side })
   list.conv(projection, [width, 3, patch_size, patch_size], Math.sqrt(1 / (3 * patch_size * patch_size)))
   declareEncoder(list, 'deit.encoder.layer', config)
   list.nextLayer()

@@ -42,6 +42,28 @@ export const baseSizes = {
 const encoderConfig = z.object(encoderKeys)
 export type EncoderConfig = z.infer<typeof encoderConfig>
 
+/** How the parts of a block are named, and which of the optional ones it has. */
+export interface BlockParts {
+  /** The normalizations in front of attention and of the MLP. */
+  readonly norms: readonly [string, string]
+  /** The MLP's two layers. */
+  readonly wide: string
+  readonly narrow: string
+  /** Layer scale (Touvron et al. 2021, CaiT): a factor for every channel of both branches. */
+  readonly scales?: readonly [string, string]
+  /**
+   * SwiGLU (Shazeer 2020): the first layer is twice as wide as the MLP, and the SiLU of its first half is multiplied
+   * by its second. Default: false.
+   */
+  readonly gated?: boolean
+}
+/** The blocks of Hugging Face's ViT and DeiT. */
+export const vitParts: BlockParts = {
+  norms: ['layernorm_before', 'layernorm_after'],
+  wide: 'intermediate.dense',
+  narrow: 'output.dense',
+}
+
 type Parameters = Readonly<Record<string, Value>>
 
 /** @throws RangeError if the heads do not divide the width. */
@@ -53,8 +75,17 @@ export function assertHeadsFit({ hidden_size, num_attention_heads }: EncoderConf
   }
 }
 
-/** Declares the blocks' parameters, named `<prefix>.<i>.…` as in Hugging Face's ViT. */
-export function declareEncoder(list: ParameterList, prefix: string, c: EncoderConfig): void {
+/**
+ * Declares the blocks' parameters, named `<prefix>.<i>.…`.
+ * @param layerScale the first value of layer scale, where the blocks have it.
+ */
+export function declareEncoder(
+  list: ParameterList,
+  prefix: string,
+  c: EncoderConfig,
+  parts = vitParts,
+  layerScale = 1,
+): void {
   const width = c.hidden_size
   for (let i = 0; i < c.num_hidden_layers; i++) {
     list.nextLayer()
@@ -62,10 +93,11 @@ export function declareEncoder(list: ParameterList, prefix: string, c: EncoderCo
     for (const part of ['query', 'key', 'value'])
       list.dense(`${block}.attention.attention.${part}`, width, width, c.qkv_bias)
     list.dense(`${block}.attention.output.dense`, width, width)
-    list.dense(`${block}.intermediate.dense`, c.intermediate_size, width)
-    list.dense(`${block}.output.dense`, width, c.intermediate_size)
-    list.norm(`${block}.layernorm_before`, width)
-    list.norm(`${block}.layernorm_after`, width)
+    list.dense(`${block}.${parts.wide}`, (parts.gated ? 2 : 1) * c.intermediate_size, width)
+    list.dense(`${block}.${parts.narrow}`, width, c.intermediate_size)
+    for (const norm of parts.norms) list.norm(`${block}.${norm}`, width)
+    for (const scale of parts.scales ?? [])
+      list.embedding(`${block}.${scale}`, [width], { constant: layerScale })
   }
 }
 
@@ -87,9 +119,11 @@ export function encode(
   tokens: Value,
   c: EncoderConfig,
   options: ForwardOptions,
+  parts = vitParts,
 ): { tokens: Value; probabilities: Value[]; hidden: Value[] } {
   const { graph } = tokens
-  const dense = (x: Value, name: string) => linear(x, p[`${name}.weight`]!, p[`${name}.bias`])
+  const [before, after] = parts.norms
+  const [attentionScale, mlpScale] = parts.scales ?? []
   const residual = residuals(options)
   const probabilities: Value[] = []
   const hidden = [tokens]
@@ -97,17 +131,34 @@ export function encode(
   for (let i = 0; i < c.num_hidden_layers; i++) {
     graph.within(`block${i}`, () => {
       const block = `${prefix}.${i}`
-      const project = normDense(p, x, `${block}.layernorm_before`, c.layer_norm_eps)
+      const project = normDense(p, x, `${block}.${before}`, c.layer_norm_eps)
+      const scaled = (y: Value, layer: string, scale?: string) =>
+        scaledDense(p, y, `${block}.${layer}`, scale && `${block}.${scale}`)
       const attended = attend(part => project(`${block}.attention.attention.${part}`), c)
       probabilities.push(attended.probabilities)
-      x = residual(x, dense(attended.output, `${block}.attention.output.dense`))
-      const expand = normDense(p, x, `${block}.layernorm_after`, c.layer_norm_eps)
-      const wide = activate(expand(`${block}.intermediate.dense`), c.hidden_act)
-      x = residual(x, dense(wide, `${block}.output.dense`))
+      x = residual(x, scaled(attended.output, 'attention.output.dense', attentionScale))
+      const wide = normDense(p, x, `${block}.${after}`, c.layer_norm_eps)(`${block}.${parts.wide}`)
+      const active = parts.gated ? gate(wide) : activate(wide, c.hidden_act)
+      x = residual(x, scaled(active, parts.narrow, mlpScale))
     })
     hidden.push(x)
   }
   return { tokens: x, probabilities, hidden }
+}
+
+/** A fully connected layer whose outputs are multiplied by a factor each, if one is named. */
+function scaledDense(p: Parameters, x: Value, name: string, scale?: string): Value {
+  const [weight, bias] = [p[`${name}.weight`]!, p[`${name}.bias`]!]
+  if (!scale) return linear(x, weight, bias)
+  // The factor goes into the small layer, not over the tokens.
+  const factor = p[scale]!
+  return linear(x, mul(weight, reshape(factor, [factor.shape[0]!, 1])), mul(bias, factor))
+}
+
+/** SwiGLU behind its first layer: (N, T, 2 · width) to (N, T, width). */
+function gate(wide: Value): Value {
+  const width = wide.shape[2]! / 2
+  return mul(activate(slice(wide, [2], [0], [width]), 'silu'), slice(wide, [2], [width], [2 * width]))
 }
 
 /** Fully connected layers of a normalized input: a normalization by name, then layers by theirs. */

@@ -16,6 +16,18 @@ export interface ModelParameter {
   readonly depth?: number
   /** Moved by the forward pass in training and not by the optimizer: a running mean or variance. Default false. */
   readonly buffer?: boolean
+  /** Of position embeddings (1, leading + side², width): how they are laid out, so that they can be interpolated. */
+  readonly positions?: Positions
+}
+
+/** Position embeddings of a square grid of patches, row by row. */
+export interface Positions {
+  /** Rows in front of the grid's. */
+  readonly leading: number
+  /** Patches along a side. */
+  readonly side: number
+  /** Whether `transformers` interpolates them with antialiasing. Default: false. */
+  readonly antialias?: boolean
 }
 
 /** Tensors of a model by parameter name, row-major. */

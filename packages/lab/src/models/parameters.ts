@@ -1,4 +1,4 @@
-import type { Initializer, ModelParameter } from './model.js'
+import type { Initializer, ModelParameter, Positions } from './model.js'
 
 /** The parameters of a model as they are declared, layer after layer, in the layouts of PyTorch. */
 export class ParameterList {
@@ -13,6 +13,13 @@ export class ParameterList {
   /** A tensor that weight decay leaves alone: a token, positions, a scale. */
   embedding(name: string, shape: readonly number[], init: Initializer = { normal: 0.02 }): void {
     this.all[name] = { shape, decay: false, init, depth: this.#depth }
+  }
+
+  /** Position embeddings: one row of `width` for every leading token and every patch. */
+  positions(name: string, width: number, positions: Positions): void {
+    const rows = positions.leading + positions.side ** 2
+    this.embedding(name, [1, rows, width])
+    this.all[name] = { ...this.all[name]!, positions }
   }
 
   /** A fully connected layer: `weight` (outputs, inputs) and `bias` (outputs). */

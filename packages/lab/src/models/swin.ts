@@ -171,7 +171,7 @@ function parametersOf(c: SwinConfig, stages: readonly Stage[], classes: number):
   list.conv(`${EMBEDDINGS}.patch_embeddings.projection`, projection, Math.sqrt(1 / (3 * patch * patch)))
   list.norm(`${EMBEDDINGS}.norm`, c.embed_dim)
   if (c.use_absolute_embeddings)
-    list.embedding(`${EMBEDDINGS}.position_embeddings`, [1, stages[0]!.grid ** 2, c.embed_dim])
+    list.positions(`${EMBEDDINGS}.position_embeddings`, c.embed_dim, { leading: 0, side: stages[0]!.grid })
   for (const { name: stage, width, blocks, merges } of stages) {
     const hidden = Math.floor(c.mlp_ratio * width)
     for (const { name, heads } of blocks) {

@@ -52,7 +52,7 @@ function buildViT(config: ViTConfig, task: Task): Model {
     config,
     imageSize: config.image_size,
     classNames: task.classNames,
-    parameters: parametersOf(config, stem, side * side + 1, task.classNames.length),
+    parameters: parametersOf(config, stem, side, task.classNames.length),
     branches: 2 * config.num_hidden_layers,
     blocks: blockNames(config),
     leadingTokens: 1,
@@ -110,13 +110,13 @@ const projection = 'vit.embeddings.patch_embeddings.projection'
 function parametersOf(
   c: ViTConfig,
   stem: readonly StemLayer[],
-  tokens: number,
+  side: number,
   classes: number,
 ): Record<string, ModelParameter> {
   const list = new ParameterList()
   const width = c.hidden_size
   list.embedding('vit.embeddings.cls_token', [1, 1, width])
-  list.embedding('vit.embeddings.position_embeddings', [1, tokens, width])
+  list.positions('vit.embeddings.position_embeddings', width, { leading: 1, side })
   for (const { name, inputs, outputs } of stem) list.conv(name, [outputs, inputs, 3, 3], heNormal(inputs, 3))
   const [channels, patch] = stem.length > 0 ? [stem.at(-1)!.outputs, 1] : [3, c.patch_size]
   list.conv(projection, [width, channels, patch, patch], Math.sqrt(1 / (channels * patch * patch)))

@@ -5,13 +5,15 @@ import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import { fromHuggingFace } from '../checkpoints/hugging-face.js'
 import type { Model } from '../models/model.js'
 
-/** What tools/make-swin-convnext-fixtures.py notes of a checkpoint. */
+/** What tools/make-swin-convnext-fixtures.py and tools/make-vit-fixtures.py note of a checkpoint. */
 export interface Goldens {
   readonly labels: number[]
   readonly logits: number[][]
   /** By parameter: place and value of some elements of the loss gradient. */
   readonly gradients: Readonly<Record<string, [number, number][]>>
-  /** Swin, by block: what every cell gets, (N, grid, grid). */
+  /** DINOv2: logits of images of other sizes, by their side. */
+  readonly at?: Readonly<Record<string, number[][]>>
+  /** Swin and DINOv2, by block: what every cell gets, (N, grid, grid). */
   readonly attention?: number[][][][]
   /** ConvNeXt: (N, C, h, w). */
   readonly activations?: number[][][][]

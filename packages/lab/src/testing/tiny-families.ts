@@ -11,6 +11,7 @@ const encoder = {
   intermediate_size: 12,
 }
 const transformer = { ...encoder, patch_size: 4 }
+const { intermediate_size: _, ...dino } = { ...transformer, mlp_ratio: 2 }
 const stages = { image_size: 16, hidden_sizes: [4, 8], depths: [2, 1] }
 
 /** A model of every family, for 16×16 images of the three classes of `tinyImages`. */
@@ -22,6 +23,9 @@ export const tinyFamilies: Readonly<Record<string, Model>> = {
     ...transformer,
     architectures: ['DeiTForImageClassificationWithTeacher'],
   }),
+  dinov2: build({ model_type: 'dinov2', ...dino }),
+  'dinov2 with SwiGLU': build({ model_type: 'dinov2', ...dino, use_swiglu_ffn: true }),
+  dinov2_with_registers: build({ model_type: 'dinov2_with_registers', ...dino, num_register_tokens: 2 }),
   swin: build({
     model_type: 'swin',
     image_size: 16,
