@@ -2,12 +2,18 @@ import { readFileSync } from 'node:fs'
 import { InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { afterAll, describe, expect, it } from 'vitest'
-import { deviation, fixture, fixturePath } from '../testing/checkpoint-fixture.js'
+import {
+  withConfig as config,
+  deviation,
+  fixture,
+  fixturePath,
+  withShapes as tensorsOf,
+} from '../testing/checkpoint-fixture.js'
 import type { ReadableFiles } from './checkpoint.js'
 import { fit } from './fit.js'
 import { fromHuggingFace } from './hugging-face.js'
 import { interpolatePositions } from './interpolate-positions.js'
-import { openSafetensors, parseSafetensors } from './safetensors.js'
+import { parseSafetensors } from './safetensors.js'
 import { toHuggingFace } from './to-hugging-face.js'
 import { type WritableTensor, writeSafetensors } from './write-safetensors.js'
 
@@ -123,24 +129,6 @@ describe('fitting', () => {
   })
 })
 
-const config = (name: string, changes: Record<string, unknown>): ReadableFiles => {
-  const files = fixture(name)
-  return { ...files, 'config.json': JSON.stringify({ ...JSON.parse(files['config.json']!), ...changes }) }
-}
-/** A file with its tensors changed, of zeros where not said otherwise. */
-const tensorsOf = (
-  name: string,
-  change: (shapes: Map<string, number[]>) => void,
-): Pick<ReadableFiles, 'model.safetensors'> => {
-  const stored = openSafetensors(fixture(name)['model.safetensors']!, name).tensors
-  const shapes = new Map([...stored].map(([tensor, { shape }]) => [tensor, [...shape]]))
-  change(shapes)
-  const zeros = [...shapes].map(([tensor, shape]): [string, WritableTensor] => [
-    tensor,
-    { dtype: 'F32', shape, data: new Float32Array(shape.reduce((n, dim) => n * dim, 1)) },
-  ])
-  return { 'model.safetensors': writeSafetensors(zeros) }
-}
 const index = (changes: Record<string, unknown>): ReadableFiles => {
   const files = fixture('vit-sharded')
   const { weight_map } = JSON.parse(files['model.safetensors.index.json']!)
@@ -149,7 +137,6 @@ const index = (changes: Record<string, unknown>): ReadableFiles => {
     'model.safetensors.index.json': JSON.stringify({ weight_map: { ...weight_map, ...changes } }),
   }
 }
-const timmArguments = JSON.parse(fixture('timm-vit')['config.json']!).model_args
 
 describe('a checkpoint with a fault is refused in one sentence', () => {
   const vit = fixture('vit')
@@ -220,51 +207,6 @@ describe('a checkpoint with a fault is refused in one sentence', () => {
       },
       /a.safetensors, too|has the tensor/,
     ],
-    [
-      'another architecture of timm',
-      config('timm-vit', { architecture: 'resnet50' }),
-      /architecture "resnet50" is not supported/,
-    ],
-    [
-      'register tokens',
-      config('timm-vit', { architecture: 'vit_base_patch16_reg4_gap_256' }),
-      /only plain ViTs and DeiTs are/,
-    ],
-    [
-      'mean pooling',
-      config('timm-vit', { model_args: { global_pool: 'avg' } }),
-      /global_pool "avg" is not supported/,
-    ],
-    [
-      'another activation',
-      config('timm-vit', { model_args: { ...timmArguments, act_layer: 'relu' } }),
-      /model_args "act_layer" is not supported/,
-    ],
-    [
-      'heads that nothing tells',
-      config('timm-vit', { model_args: {} }),
-      /the number of heads of vit_tiny_patch16_224 with width 8 is not known/,
-    ],
-    [
-      'layer scale',
-      { ...fixture('timm-vit'), ...tensorsOf('timm-vit', shapes => shapes.set('blocks.0.ls1.gamma', [8])) },
-      /has tensor "blocks.0.ls1.gamma", which config.json does not ask for/,
-    ],
-    [
-      'no class position',
-      { ...fixture('timm-vit'), ...tensorsOf('timm-vit', shapes => shapes.set('pos_embed', [1, 16, 8])) },
-      /'pos_embed' has 16 positions/,
-    ],
-    [
-      'no positions at all',
-      { ...fixture('timm-vit'), ...tensorsOf('timm-vit', shapes => shapes.delete('pos_embed')) },
-      /a tensor 'pos_embed' of 3 dimensions, and here is none/,
-    ],
-    [
-      'names for other classes',
-      config('timm-vit', { label_names: ['red'] }),
-      /label_names has 1 names for 3 classes/,
-    ],
   ]
   it.each(faults)('%s', (_, files, message) => {
     const refused = () => fromHuggingFace(files, 'there')
@@ -299,21 +241,5 @@ describe('what a configuration leaves out', () => {
       'config.json': JSON.stringify({ model_type: 'vit', num_hidden_layers: 2 }),
     }
     expect(() => fromHuggingFace(files, 'there')).toThrow(/asks for \[1, 1, 768\]/)
-  })
-
-  it("is in timm's names: a size of which the heads follow", () => {
-    const heads = (architecture: string, width: number) => {
-      const shapes = tensorsOf('timm-vit', map => {
-        for (const [name, shape] of map)
-          map.set(
-            name,
-            shape.map(dim => (dim === 8 ? width : dim === 24 ? 3 * width : dim)),
-          )
-      })
-      const files = { ...config('timm-vit', { architecture, model_args: {} }), ...shapes }
-      return fromHuggingFace(files, 'there').model.config.num_attention_heads
-    }
-    expect(heads('vit_small_patch16_224', 128)).toBe(2)
-    expect(heads('vit_huge_patch14_224_in21k', 32)).toBe(16)
   })
 })

@@ -4,20 +4,25 @@ import type { PlainObject } from './configuration.js'
 import { preprocessingOf, preprocessorFile } from './preprocessing.js'
 import { checkJson } from './read-json.js'
 import { quote } from './safetensors-format.js'
-import type { CheckpointTensor, CheckpointTensors } from './weights.js'
+import { fromTimmNames, type TimmPooling, timmShapes } from './timm-tensors.js'
+import type { CheckpointTensors } from './weights.js'
 
 /** Numbers of `resample` in a preprocessor_config.json: those of Pillow. */
 const resample = { nearest: 0, lanczos: 1, bilinear: 2, bicubic: 3, box: 4, hamming: 5 } as const
 type Interpolation = keyof typeof resample
 
-/** Plain ViTs and DeiTs; every other word in a name stands for a part that they do not have. */
-const plainName =
-  /^(vit|deit)_(?<size>[a-z]+)(_distilled)?_patch\d+_\d+(_in21k|_miil|_miil_in21k|_dino|_sam|_mae)?$/
+/**
+ * ViTs, DeiTs and DeiT-IIIs, with registers (`reg4`), average pooling (`gap`), or as DINOv2 has them; every other word
+ * in a name stands for a part that is not known here.
+ */
+const known =
+  /^(vit|deit|deit3)_[a-z]+(_distilled)?_patch\d+(_reg\d+)?(_gap)?_(\d+|dinov2)(_in21k|_in21ft1k|_miil|_miil_in21k|_dino|_sam|_mae)?$/
 
 /** Arguments that the shapes of the tensors tell, or that matter in training alone. */
 const readArguments = [
   ...['img_size', 'patch_size', 'in_chans', 'num_classes', 'embed_dim', 'depth', 'mlp_ratio', 'qkv_bias'],
   ...['num_heads', 'global_pool', 'class_token', 'dynamic_img_size', 'strict_img_size', 'weight_init'],
+  ...['init_values', 'reg_tokens', 'no_embed_class', 'fc_norm'],
   ...['drop_rate', 'pos_drop_rate', 'patch_drop_rate', 'proj_drop_rate', 'attn_drop_rate', 'drop_path_rate'],
 ]
 
@@ -50,32 +55,28 @@ export function isTimm(config: PlainObject): boolean {
 }
 
 /**
- * A ViT or DeiT of timm (https://github.com/huggingface/pytorch-image-models) in the terms of Hugging Face. Sizes are
- * those of the tensors; only the number of heads has to come from `model_args` or the architecture's name.
+ * A ViT or DeiT of timm (https://github.com/huggingface/pytorch-image-models) in the terms of Hugging Face. Sizes and
+ * parts are those of the tensors; the number of heads has to come from `model_args` or the architecture's name, and the
+ * pooling from there or `global_pool`.
  *
- * @throws InputError if it is another architecture, or a variant with parts that these two do not have.
+ * @throws InputError if it is another architecture, or has parts that are not known.
  */
 export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder: string) {
   const file = `${folder}/config.json`
   const timm = checkJson(config, timmConfig, file)
-  const size = plainName.exec(timm.architecture)?.groups?.size
-  if (size === undefined) {
+  if (!known.test(timm.architecture)) {
     throw new InputError(
-      `${file}: architecture ${quote(timm.architecture)} is not supported: of timm's models only plain ViTs and ` +
-        'DeiTs are, such as vit_base_patch16_224 and deit_tiny_distilled_patch16_224',
+      `${file}: architecture ${quote(timm.architecture)} is not supported: of timm's models only ViTs and DeiTs are, ` +
+        'such as vit_base_patch16_224, vit_small_patch14_reg4_dinov2 and deit_tiny_distilled_patch16_224',
     )
   }
-  assertPlain(timm, file)
-  const model_type = tensors.has('dist_token') ? 'deit' : 'vit'
-  const shapes = shapesOf(tensors, model_type === 'deit' ? 2 : 1, folder)
+  const pooling = poolingOf(timm, file)
+  const imageSize = imageSizeOf(timm)
+  const shapes = timmShapes(tensors, folder, { pooling, imageSize })
   return {
     config: {
-      model_type,
-      ...(model_type === 'deit' && { architectures: ['DeiTForImageClassificationWithTeacher'] }),
       ...shapes,
-      num_attention_heads: headsOf(timm, size, shapes.hidden_size, file),
-      hidden_act: 'gelu',
-      layer_norm_eps: 1e-6,
+      num_attention_heads: headsOf(timm, shapes.hidden_size, file),
       ...labelsOf(timm, file),
       ageb: config.ageb,
     },
@@ -84,60 +85,30 @@ export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder
       ...preprocessingOf(preprocessorFile.parse(preprocessor(timm, shapes.image_size)), file),
       arithmetic: 'pillow' as const,
     },
-    tensors: new Map([...tensors].flatMap(([name, tensor]) => renamed(name, tensor, model_type))),
+    tensors: fromTimmNames(tensors, shapes),
   }
 }
 
-function assertPlain({ architecture, global_pool, model_args }: TimmConfig, file: string): void {
+function poolingOf({ architecture, global_pool, model_args }: TimmConfig, file: string): TimmPooling {
   const odd = Object.keys(model_args).find(key => !readArguments.includes(key))
-  const pool = model_args.global_pool ?? global_pool ?? 'token'
-  if (odd === undefined && pool === 'token') return
+  const byName = /_gap_/.test(architecture) ? 'avg' : 'token'
+  const pool = model_args.global_pool ?? global_pool ?? byName
+  if (odd === undefined && (pool === 'token' || pool === 'avg')) return pool
   const setting = odd === undefined ? `global_pool ${quote(pool)}` : `model_args ${quote(odd)}`
-  throw new InputError(
-    `${file}: ${architecture} with ${setting} is not supported: only plain ViTs and DeiTs are`,
-  )
+  throw new InputError(`${file}: ${architecture} with ${setting} is not supported`)
 }
 
-function shapesOf(tensors: CheckpointTensors, leading: number, folder: string) {
-  const shape = (name: string, rank: number): readonly number[] => {
-    const tensor = tensors.get(name)
-    if (tensor?.shape.length === rank) return tensor.shape
-    const what = tensor ? `one of ${tensor.shape.length} dimensions` : 'none'
-    throw new InputError(
-      `${folder}: a ViT of timm has a tensor '${name}' of ${rank} dimensions, and here is ${what}`,
-    )
-  }
-  const [, tokens, hidden_size] = shape('pos_embed', 3) as [number, number, number]
-  const patch_size = shape('patch_embed.proj.weight', 4)[3]!
-  const side = Math.sqrt(tokens - leading)
-  if (!Number.isInteger(side)) {
-    throw new InputError(
-      `${folder}: 'pos_embed' has ${tokens} positions, which are not a square of patches and ${leading} more: ` +
-        'this variant is not supported',
-    )
-  }
-  let num_hidden_layers = 0
-  while (tensors.has(`blocks.${num_hidden_layers}.attn.qkv.weight`)) num_hidden_layers++
-  return {
-    image_size: side * patch_size,
-    patch_size,
-    hidden_size,
-    num_hidden_layers,
-    intermediate_size: shape('blocks.0.mlp.fc1.weight', 2)[0]!,
-    qkv_bias: tensors.has('blocks.0.attn.qkv.bias'),
-  }
+function imageSizeOf({ model_args, pretrained_cfg }: TimmConfig): number | undefined {
+  const { img_size } = model_args
+  const [height] = Array.isArray(img_size) ? img_size : [img_size]
+  return typeof height === 'number' ? height : pretrained_cfg.input_size?.[1]
 }
 
-/** Sizes whose heads are not 64 wide all have 16. */
-const SIXTEEN_HEADS = ['huge', 'giant', 'gigantic']
+/** What has 16 heads, whatever their width; DINOv2's giant is not among them. */
+const sixteenHeads = /^(vit_base_patch16_gap|(vit|deit3)_(huge|giant|gigantic)_.*(?<!dinov2)$)/
 
-function headsOf(
-  { model_args, architecture }: TimmConfig,
-  size: string,
-  width: number,
-  file: string,
-): number {
-  const heads = model_args.num_heads ?? (SIXTEEN_HEADS.includes(size) ? 16 : width / 64)
+function headsOf({ model_args, architecture }: TimmConfig, width: number, file: string): number {
+  const heads = model_args.num_heads ?? (sixteenHeads.test(architecture) ? 16 : width / 64)
   if (Number.isInteger(heads)) return heads as number
   throw new InputError(
     `${file}: the number of heads of ${architecture} with width ${width} is not known: give it as model_args.num_heads`,
@@ -169,61 +140,5 @@ function preprocessor({ pretrained_cfg: c }: TimmConfig, side: number) {
     do_normalize: true,
     image_mean: c.mean,
     image_std: c.std,
-  }
-}
-
-const parts: Readonly<Record<string, string>> = {
-  norm1: 'layernorm_before',
-  norm2: 'layernorm_after',
-  'attn.proj': 'attention.output.dense',
-  'mlp.fc1': 'intermediate.dense',
-  'mlp.fc2': 'output.dense',
-}
-
-/** A tensor under Hugging Face's names; queries, keys and values, which timm has in one, as three. */
-function renamed(
-  name: string,
-  tensor: CheckpointTensor,
-  model: 'vit' | 'deit',
-): [string, CheckpointTensor][] {
-  const outside: Readonly<Record<string, string>> = {
-    cls_token: `${model}.embeddings.cls_token`,
-    dist_token: `${model}.embeddings.distillation_token`,
-    pos_embed: `${model}.embeddings.position_embeddings`,
-    'patch_embed.proj': `${model}.embeddings.patch_embeddings.projection`,
-    norm: `${model}.layernorm`,
-    head: model === 'deit' ? 'cls_classifier' : 'classifier',
-    head_dist: 'distillation_classifier',
-  }
-  const suffix = /\.(weight|bias)$/.exec(name)?.[0] ?? ''
-  const stem = name.slice(0, name.length - suffix.length)
-  const block = /^blocks\.(\d+)\.(.+)$/.exec(stem)
-  if (!block) {
-    const known = Object.hasOwn(outside, stem) ? outside[stem] : undefined
-    return [[known === undefined ? name : `${known}${suffix}`, tensor]]
-  }
-  const [, index, part] = block as unknown as [string, string, string]
-  const layer = `${model}.encoder.layer.${index}`
-  if (part === 'attn.qkv') {
-    return ['query', 'key', 'value'].map((projection, i) => [
-      `${layer}.attention.attention.${projection}${suffix}`,
-      third(tensor, i),
-    ])
-  }
-  const known = Object.hasOwn(parts, part) ? parts[part] : undefined
-  return [[known === undefined ? name : `${layer}.${known}${suffix}`, tensor]]
-}
-
-/** One of three equal parts of a tensor along its first axis. */
-function third(tensor: CheckpointTensor, index: number): CheckpointTensor {
-  const [rows = 0, ...rest] = tensor.shape
-  return {
-    ...tensor,
-    shape: [rows / 3, ...rest],
-    read() {
-      const whole = tensor.read()
-      const size = whole.data.length / 3
-      return { ...whole, data: whole.data.subarray(index * size, (index + 1) * size) } as typeof whole
-    },
   }
 }

@@ -8,6 +8,7 @@ import type { Model, Task } from './model.js'
 import { preactResNet } from './preact-resnet.js'
 import { resnet } from './resnet.js'
 import { swin } from './swin.js'
+import { timmViT } from './timm-vit.js'
 import { vit } from './vit.js'
 
 /** Every family, by its `model_type`. */
@@ -16,6 +17,7 @@ export const families = {
   deit,
   dinov2,
   dinov2_with_registers: dinov2WithRegisters,
+  timm_vit: timmViT,
   swin,
   cct,
   resnet,
@@ -30,6 +32,7 @@ export const modelConfig = z.discriminatedUnion('model_type', [
   strict(deit.config).extend({ model_type: z.literal('deit') }),
   strict(dinov2.config).extend({ model_type: z.literal('dinov2') }),
   strict(dinov2WithRegisters.config).extend({ model_type: z.literal('dinov2_with_registers') }),
+  strict(timmViT.config).extend({ model_type: z.literal('timm_vit') }),
   strict(resnet.config).extend({ model_type: z.literal('resnet') }),
   strict(preactResNet.config).extend({ model_type: z.literal('preact_resnet') }),
   strict(swin.config).extend({ model_type: z.literal('swin') }),

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url'
 import type { Runtime } from 'onnxgrad'
 import { evaluate, numbers } from 'onnxgrad/testing'
 import type { Checkpoint, ReadableFiles } from '../checkpoints/checkpoint.js'
-import { parseSafetensors } from '../checkpoints/safetensors.js'
+import { openSafetensors, parseSafetensors } from '../checkpoints/safetensors.js'
+import { type WritableTensor, writeSafetensors } from '../checkpoints/write-safetensors.js'
 import { classifierGraph } from '../inference/classifier.js'
 
 /** A file of `fixtures/checkpoints`. */
@@ -43,4 +44,24 @@ export async function deviation(
   const got = numbers((await evaluate(runtime, graph, { images: pixels! })).logits)
   if (got.length !== logits!.length) throw new Error(`${got.length} logits, not ${logits!.length}`)
   return Math.max(...got.map((value, i) => Math.abs(value - logits![i]!)))
+}
+
+/** A checkpoint there with keys of its config.json changed. */
+export function withConfig(name: string, changes: Record<string, unknown>): ReadableFiles {
+  const files = fixture(name)
+  return { ...files, 'config.json': JSON.stringify({ ...JSON.parse(files['config.json']!), ...changes }) }
+}
+/** The weights of a checkpoint there with shapes changed; all values are zeros. */
+export function withShapes(
+  name: string,
+  change: (shapes: Map<string, number[]>) => void,
+): Pick<ReadableFiles, 'model.safetensors'> {
+  const stored = openSafetensors(fixture(name)['model.safetensors']!, name).tensors
+  const shapes = new Map([...stored].map(([tensor, { shape }]) => [tensor, [...shape]]))
+  change(shapes)
+  const zeros = [...shapes].map(([tensor, shape]): [string, WritableTensor] => [
+    tensor,
+    { dtype: 'F32', shape, data: new Float32Array(shape.reduce((n, dim) => n * dim, 1)) },
+  ])
+  return { 'model.safetensors': writeSafetensors(zeros) }
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { crossEntropy, Graph, gradients, type Runtime, type Value } from 'onnxgrad'
 import { evaluate, numbers } from 'onnxgrad/testing'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
@@ -26,9 +26,11 @@ export interface GoldenCheckpoint extends Checkpoint {
 /** A checkpoint among the fixtures, by `<family>/<name>`. */
 export function goldenCheckpoint(path: string): GoldenCheckpoint {
   const file = (name: string) => readFileSync(new URL(`../../fixtures/${path}/${name}`, import.meta.url))
+  const preprocessor = 'preprocessor_config.json'
+  const described = existsSync(new URL(`../../fixtures/${path}/${preprocessor}`, import.meta.url))
   const files = {
     'config.json': file('config.json').toString(),
-    'preprocessor_config.json': file('preprocessor_config.json').toString(),
+    ...(described && { [preprocessor]: file(preprocessor).toString() }),
     'model.safetensors': file('model.safetensors'),
   }
   return { ...fromHuggingFace(files, path), goldens: JSON.parse(file('goldens.json').toString()) }

@@ -26,6 +26,16 @@ export const tinyFamilies: Readonly<Record<string, Model>> = {
   dinov2: build({ model_type: 'dinov2', ...dino }),
   'dinov2 with SwiGLU': build({ model_type: 'dinov2', ...dino, use_swiglu_ffn: true }),
   dinov2_with_registers: build({ model_type: 'dinov2_with_registers', ...dino, num_register_tokens: 2 }),
+  timm_vit: build({ model_type: 'timm_vit', ...transformer, pooling: 'mean_then_norm' }),
+  'timm_vit without a class token': build({
+    model_type: 'timm_vit',
+    ...transformer,
+    class_token: false,
+    num_register_tokens: 2,
+    positioned_tokens: 0,
+    layerscale_value: 0.5,
+    pooling: 'mean',
+  }),
   swin: build({
     model_type: 'swin',
     image_size: 16,

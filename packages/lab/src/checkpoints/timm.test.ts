@@ -1,0 +1,118 @@
+import { InputError } from 'onnxgrad'
+import { describe, expect, it } from 'vitest'
+import { withConfig as config, fixture, withShapes as tensorsOf } from '../testing/checkpoint-fixture.js'
+import type { ReadableFiles } from './checkpoint.js'
+import { fromHuggingFace } from './hugging-face.js'
+
+// That the logits are timm's is shown in formats.test.ts.
+const timmArguments = JSON.parse(fixture('timm-vit')['config.json']!).model_args
+
+describe('a checkpoint of timm that cannot be read is refused in one sentence', () => {
+  const faults: [string, ReadableFiles, RegExp][] = [
+    [
+      'another architecture of timm',
+      config('timm-vit', { architecture: 'resnet50' }),
+      /architecture "resnet50" is not supported/,
+    ],
+    [
+      'a part that stands in the name',
+      config('timm-vit', { architecture: 'vit_base_patch16_clip_224' }),
+      /only ViTs and DeiTs are/,
+    ],
+    [
+      'another pooling',
+      config('timm-vit', { model_args: { global_pool: 'map' } }),
+      /global_pool "map" is not supported/,
+    ],
+    [
+      'two last normalizations',
+      {
+        ...fixture('timm-vit'),
+        ...tensorsOf('timm-vit', shapes => {
+          shapes.set('fc_norm.weight', [8])
+        }),
+      },
+      /has 'fc_norm.weight' and 'norm.weight', of which a ViT has one/,
+    ],
+    [
+      'a distilled DeiT with mean pooling',
+      config('timm-deit', { model_args: { ...timmArguments, global_pool: 'avg' } }),
+      /a distilled DeiT with average pooling/,
+    ],
+    [
+      'another activation',
+      config('timm-vit', { model_args: { ...timmArguments, act_layer: 'relu' } }),
+      /model_args "act_layer" is not supported/,
+    ],
+    [
+      'heads that nothing tells',
+      config('timm-vit', { model_args: {} }),
+      /the number of heads of vit_tiny_patch16_224 with width 8 is not known/,
+    ],
+    [
+      'layer scale in a distilled DeiT',
+      { ...fixture('timm-deit'), ...tensorsOf('timm-deit', shapes => shapes.set('blocks.0.ls1.gamma', [8])) },
+      /has tensor "blocks.0.ls1.gamma", which config.json does not ask for/,
+    ],
+    [
+      'layer scale in one block',
+      { ...fixture('timm-vit'), ...tensorsOf('timm-vit', shapes => shapes.set('blocks.0.ls1.gamma', [8])) },
+      /has no tensors 'timm_vit.encoder.layer.0.layer_scale2.lambda1', /,
+    ],
+    [
+      'positions that are no square',
+      { ...fixture('timm-vit'), ...tensorsOf('timm-vit', shapes => shapes.set('pos_embed', [1, 18, 8])) },
+      /'pos_embed' has 18 positions/,
+    ],
+    [
+      'positions that can be laid out in two ways',
+      {
+        ...config('timm-vit', {
+          model_args: { ...timmArguments, img_size: undefined },
+          pretrained_cfg: { input_size: [3, 7, 7] },
+        }),
+        ...tensorsOf('timm-vit', shapes => {
+          shapes.set('pos_embed', [1, 9, 8])
+          shapes.set('reg_token', [1, 4, 8])
+        }),
+      },
+      /'pos_embed' has 9 positions.* in one way only: give model_args.img_size/,
+    ],
+    [
+      'no positions at all',
+      { ...fixture('timm-vit'), ...tensorsOf('timm-vit', shapes => shapes.delete('pos_embed')) },
+      /a tensor 'pos_embed' of 3 dimensions, and here is none/,
+    ],
+    [
+      'names for other classes',
+      config('timm-vit', { label_names: ['red'] }),
+      /label_names has 1 names for 3 classes/,
+    ],
+  ]
+  it.each(faults)('%s', (_, files, message) => {
+    const refused = () => fromHuggingFace(files, 'there')
+    expect(refused).toThrow(InputError)
+    expect(refused).toThrow(message)
+    expect(refused).toThrow(/^there[^\n]{1,400}$/)
+  })
+})
+
+describe('what a configuration of timm leaves out', () => {
+  it("is in timm's names: a size of which the heads follow", () => {
+    const heads = (architecture: string, width: number) => {
+      const shapes = tensorsOf('timm-vit', map => {
+        for (const [name, shape] of map)
+          map.set(
+            name,
+            shape.map(dim => (dim === 8 ? width : dim === 24 ? 3 * width : dim)),
+          )
+      })
+      const files = { ...config('timm-vit', { architecture, model_args: {} }), ...shapes }
+      return fromHuggingFace(files, 'there').model.config.num_attention_heads
+    }
+    expect(heads('vit_small_patch16_224', 128)).toBe(2)
+    expect(heads('vit_huge_patch14_224_in21k', 32)).toBe(16)
+    expect(heads('vit_giant_patch14_reg4_dinov2', 128)).toBe(2)
+    expect(heads('vit_base_patch16_gap_224', 32)).toBe(16)
+  })
+})
