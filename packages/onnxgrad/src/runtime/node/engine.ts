@@ -1,6 +1,6 @@
 import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
+import { type Device, devices, type RuntimeOptions } from '../../device.js'
 import { chooseEngine, type Platform } from '../choose-device.js'
-import { type Device, devices, type RuntimeOptions } from '../device.js'
 import type { Engine } from '../session-host.js'
 
 // What fails is thrown; the runtime's own log would only say it a second time, in other words.

@@ -1,11 +1,9 @@
-import type { AttributeKind } from '../ops/define-op.js'
-import { opFor } from '../ops/registry.js'
+import { type DType, dtypes } from '../graph/dtype.js'
+import type { Attribute, AttributeKind, Graph, Node, Value } from '../graph/graph.js'
+import { liveNodes } from '../graph/live-nodes.js'
+import { verify } from '../graph/verify.js'
 import { compareBatches, type FreeBatch, type Length } from './free-batch.js'
-import type { Graph } from './graph.js'
-import { liveNodes } from './live-nodes.js'
-import { attributeTypes, dataTypes, modelType } from './onnx-schema.js'
-import type { Attribute, DType, Node, Value } from './types.js'
-import { verify } from './verify.js'
+import { attributeTypes, modelType } from './schema.js'
 
 /** Opset written: the last one in which the reductions take their axes as an attribute, and with LayerNormalization. */
 const OPSET = 17
@@ -84,10 +82,10 @@ function live(graph: Graph): { nodes: Node[]; read: Set<Value> } {
 }
 
 function nodeMessage(node: Node, nameOf: (value: Value | null) => string, read: ReadonlySet<Value>): object {
-  const { attributes: kinds, requiredOutputs = node.outputs.length } = opFor(node.op)!
+  const { name: op, attributes: kinds, requiredOutputs = node.outputs.length } = node.definition
   const required = typeof requiredOutputs === 'number' ? requiredOutputs : requiredOutputs(node.attributes)
   const lastRead = node.outputs.findLastIndex((output, i) => i < required || read.has(output))
-  const [domain, opType] = node.op.includes(':') ? node.op.split(':') : [domains[node.op] ?? '', node.op]
+  const [domain, opType] = op.includes(':') ? op.split(':') : [domains[op] ?? '', op]
   return {
     name: node.name,
     opType,
@@ -119,7 +117,7 @@ function tensorMessage(value: Value): object {
   return {
     name: value.name,
     dims: [...value.shape],
-    dataType: dataTypes[value.dtype],
+    dataType: dtypes[value.dtype].onnx,
     // ONNX raw data is little-endian, as is every platform that the runtime supports.
     rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
   }
@@ -131,7 +129,7 @@ function typeMessage(name: string, dtype: DType, shape: readonly Length[]): obje
       ? { dimValue: length }
       : { dimParam: length.batches === 1 ? 'batch' : `${length.batches} * batch` },
   )
-  return { name, type: { tensorType: { elemType: dataTypes[dtype], shape: { dim } } } }
+  return { name, type: { tensorType: { elemType: dtypes[dtype].onnx, shape: { dim } } } }
 }
 
 /** Nodes that put together, from the input's shape, the constants in which the batch is an element, by their names. */
@@ -150,7 +148,7 @@ function computedShapes({ constants, axis }: FreeBatch, input: string) {
   }
   const number = (name: string, value: number) => {
     const rawData = new Uint8Array(BigInt64Array.of(BigInt(value)).buffer)
-    numbers.push({ name, dims: [1], dataType: dataTypes.int64, rawData })
+    numbers.push({ name, dims: [1], dataType: dtypes.int64.onnx, rawData })
     return name
   }
   const batch = node('Shape', [input], 'free_batch', { start: axis, end: axis + 1 })

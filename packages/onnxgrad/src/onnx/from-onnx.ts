@@ -1,22 +1,21 @@
 import { InputError } from '../errors.js'
+import { dtypes, isFloat } from '../graph/dtype.js'
+import type { Graph, Value } from '../graph/graph.js'
+import type { Tensor } from '../graph/tensor.js'
 import { opFor } from '../ops/registry.js'
-import type { Tensor } from '../runtime/session.js'
-import type { Graph } from './graph.js'
+import { type ForeignAttribute, isReadable, NEWEST_OPSET, OLDEST_OPSET } from './opset.js'
+import { type Applied, type FileGraph, type FileInput, type FileNode, replay } from './replay.js'
 import {
   type AttributeMessage,
   attributeTypes,
-  dataTypes,
   type GraphMessage,
   type ModelMessage,
   modelType,
   type NodeMessage,
   type ValueInfoMessage,
-} from './onnx-schema.js'
-import { dtypeOf, type ExternalData, MAX_RANK, readTensor } from './onnx-tensor.js'
-import { type ForeignAttribute, isReadable, NEWEST_OPSET, OLDEST_OPSET } from './opset.js'
-import { type Applied, type FileGraph, type FileInput, type FileNode, replay } from './replay.js'
+} from './schema.js'
+import { dtypeOf, type ExternalData, MAX_RANK, readTensor } from './tensor-message.js'
 import { inOrder } from './topological-order.js'
-import { isFloat, type Value } from './types.js'
 
 export interface ReadOptions {
   /** Reads tensors that are kept in files beside the model. Without it such a model is refused. */
@@ -233,7 +232,8 @@ function trainableOf(
   const matters = new Set(outputs)
   for (const { op, inputs, outputs: made, attributes } of [...nodes].reverse()) {
     if (!made.some(name => matters.has(name)) || opFor(op)?.gradient === 'zero') continue
-    if (op === 'Cast' && attributes.to !== dataTypes.float32 && attributes.to !== dataTypes.float64) continue
+    if (op === 'Cast' && attributes.to !== dtypes.float32.onnx && attributes.to !== dtypes.float64.onnx)
+      continue
     inputs.forEach((name, i) => {
       if (!settings[op]?.includes(i)) matters.add(name)
     })

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { gradients } from '../autodiff/gradients.js'
-import type { OpCase } from '../ops/define-op.js'
+import { Graph, type Value } from '../graph/graph.js'
 import { add, mul } from '../ops/elementwise.js'
 import { operators } from '../ops/registry.js'
 import { startRuntime } from '../runtime/node/index.js'
@@ -8,9 +8,7 @@ import { evaluate, numbers } from '../testing/evaluate.js'
 import { inputsOf, type Message, onnxFile, tensor } from '../testing/onnx-file.js'
 import { applyCase, pointOf } from '../testing/op-cases.js'
 import { readOnnx } from './from-onnx.js'
-import { Graph } from './graph.js'
 import { toOnnx } from './to-onnx.js'
-import type { Value } from './types.js'
 
 const runtime = startRuntime({ threads: 1 })
 afterAll(() => runtime.close())
@@ -25,13 +23,13 @@ function replayed(bytes: Uint8Array): Graph {
 }
 
 describe('readOnnx of what toOnnx wrote', () => {
-  for (const { name, cases, gradient } of operators) {
-    if (typeof gradient !== 'function') continue
-    for (const test of cases as OpCase[]) {
-      it(`computes the same, forward and backward: ${name}, ${test.name}`, async () => {
+  for (const definition of operators) {
+    if (typeof definition.gradient !== 'function') continue
+    for (const test of definition.cases) {
+      it(`computes the same, forward and backward: ${definition.name}, ${test.name}`, async () => {
         const graph = new Graph()
         const inputs = test.inputs.map((shape, i) => graph.input(`x${i}`, 'float32', shape))
-        const y = applyCase(name, test, graph, inputs)
+        const y = applyCase(definition, test, graph, inputs)
         const ones = new Array(y.shape.reduce((n, dim) => n * dim, 1)).fill(1)
         graph.output('y', y)
         gradients([{ value: y, seed: graph.constant(y.dtype, y.shape, ones) }], inputs).forEach((part, i) => {

@@ -1,19 +1,25 @@
 import { InputError } from '../errors.js'
-import type { Tensor } from '../runtime/session.js'
-import { dataTypes, type TensorMessage } from './onnx-schema.js'
-import { arrayOf, type DType, type Shape, type TensorData } from './types.js'
+import { arrayOf, type DType, dtypeNumbered, dtypes, type TensorData } from '../graph/dtype.js'
+import type { Shape, Tensor } from '../graph/tensor.js'
+import type { TensorMessage } from './schema.js'
 
 /** Reads `length` bytes from `offset` of a file beside the model. `location` is relative and has no '..'. */
 export type ExternalData = (location: string, offset: number, length: number) => Uint8Array
 
-const typeNames =
-  'undefined float32 uint8 int8 uint16 int16 int32 int64 string bool float16 float64 uint32 uint64 complex64 complex128 bfloat16'.split(
-    ' ',
-  )
-
-const byNumber = new Map<number, DType>(
-  Object.entries(dataTypes).map(([dtype, number]) => [number, dtype as DType]),
-)
+/** What ONNX calls the types that this package does not have. */
+const otherTypes: Readonly<Record<number, string>> = {
+  0: 'undefined',
+  3: 'int8',
+  4: 'uint16',
+  5: 'int16',
+  8: 'string',
+  10: 'float16',
+  12: 'uint32',
+  13: 'uint64',
+  14: 'complex64',
+  15: 'complex128',
+  16: 'bfloat16',
+}
 const FLOAT16 = 10
 const BFLOAT16 = 16
 const EXTERNAL = 1
@@ -21,12 +27,12 @@ const EXTERNAL = 1
 export const MAX_RANK = 32
 
 export function showDataType(number: number): string {
-  return typeNames[number] ?? `type number ${number}`
+  return dtypeNumbered(number) ?? otherTypes[number] ?? `type number ${number}`
 }
 
 /** The element type of a data type number. Throws InputError where this package has none. */
 export function dtypeOf(number: number, where: string): DType {
-  const dtype = byNumber.get(number)
+  const dtype = dtypeNumbered(number)
   if (dtype) return dtype
   const advice = number === FLOAT16 || number === BFLOAT16 ? '; export the model in float32' : ''
   throw new InputError(`${where} is of ${showDataType(number)}, which is not supported${advice}`)
@@ -53,7 +59,7 @@ export function readTensor(message: TensorMessage, where: string, external?: Ext
   const { shape, size } = shapeOf(message.dims, where)
   const half = dataType === FLOAT16 || dataType === BFLOAT16
   const dtype = half ? 'float32' : dtypeOf(dataType, where)
-  const width = half ? 2 : { float32: 4, float64: 8, int64: 8, int32: 4, uint8: 1, bool: 1 }[dtype]
+  const width = half ? Uint16Array.BYTES_PER_ELEMENT : dtypes[dtype].array.BYTES_PER_ELEMENT
   const wrongSize = (came: string) =>
     new InputError(
       `${where} of shape [${shape.join(', ')}] needs ${size * width} bytes of ${showDataType(dataType)} but has ${came}; the file is damaged`,
@@ -62,7 +68,7 @@ export function readTensor(message: TensorMessage, where: string, external?: Ext
   if (isExternal || message.rawData.length > 0) {
     const bytes = isExternal ? readExternal(message, size * width, where, external) : message.rawData
     if (bytes.length !== size * width) throw wrongSize(`${bytes.length} bytes`)
-    return { dtype, shape, data: half ? widened(view('uint16', bytes), dataType) : view(dtype, bytes) }
+    return { dtype, shape, data: half ? widened(view(Uint16Array, bytes), dataType) : dataOf(dtype, bytes) }
   }
   const { floatData, int32Data, int64Data, doubleData } = message
   const typed = { float32: floatData, float64: doubleData, int64: int64Data }
@@ -102,22 +108,19 @@ function readExternal(
   return read(location, offset, length)
 }
 
-/** ONNX raw data is little-endian, as is every platform that the runtime supports. */
-function view<T extends DType | 'uint16'>(
-  dtype: T,
-  bytes: Uint8Array,
-): T extends 'uint16' ? Uint16Array : TensorData
-function view(dtype: DType | 'uint16', bytes: Uint8Array): TensorData | Uint16Array {
+function dataOf(dtype: DType, bytes: Uint8Array): TensorData {
   if (dtype === 'bool') return Uint8Array.from(bytes, byte => (byte === 0 ? 0 : 1))
-  if (dtype === 'uint8') return bytes
-  const arrays = {
-    float32: Float32Array,
-    float64: Float64Array,
-    int64: BigInt64Array,
-    int32: Int32Array,
-    uint16: Uint16Array,
-  }
-  const Kind = arrays[dtype]
+  return view(dtypes[dtype].array, bytes)
+}
+
+/** ONNX raw data is little-endian, as is every platform that the runtime supports. */
+function view<T>(
+  Kind: {
+    new (buffer: ArrayBuffer, byteOffset: number, length: number): T
+    readonly BYTES_PER_ELEMENT: number
+  },
+  bytes: Uint8Array,
+): T {
   const aligned = bytes.byteOffset % Kind.BYTES_PER_ELEMENT === 0 ? bytes : Uint8Array.from(bytes)
   return new Kind(aligned.buffer as ArrayBuffer, aligned.byteOffset, bytes.length / Kind.BYTES_PER_ELEMENT)
 }

@@ -153,8 +153,5 @@ export interface ValueInfoMessage {
   } | null
 }
 
-/** TensorProto.DataType. */
-export const dataTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9, float64: 11 } as const
-
 /** AttributeProto.AttributeType. */
 export const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const

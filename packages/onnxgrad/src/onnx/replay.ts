@@ -1,10 +1,10 @@
 import { InputError } from '../errors.js'
-import type { Tensor } from '../runtime/session.js'
+import type { DType } from '../graph/dtype.js'
+import type { Attributes, Graph, OpDefinition, Value } from '../graph/graph.js'
+import { type Shape, showType, type Tensor } from '../graph/tensor.js'
 import { fold } from './fold.js'
-import type { Graph } from './graph.js'
-import { MAX_RANK } from './onnx-tensor.js'
 import { type Builder, convert, type ForeignAttribute } from './opset.js'
-import { type Attributes, type DType, type Shape, showType, type Value } from './types.js'
+import { MAX_RANK } from './tensor-message.js'
 
 /** A node of a file: names instead of values; '' where an optional one is left out. */
 export interface FileNode {
@@ -70,12 +70,16 @@ class Folding implements Builder {
     return can
   }
 
-  apply(op: string, inputs: readonly (Value | null)[], attributes: Attributes = {}): readonly Value[] {
+  apply(
+    definition: OpDefinition,
+    inputs: readonly (Value | null)[],
+    attributes: Attributes = {},
+  ): readonly Value[] {
     if (inputs.every(input => !input || this.#known.has(input))) {
-      const folded = fold(op, inputs, attributes, elements => this.affords(elements))
+      const folded = fold(definition, inputs, attributes, elements => this.affords(elements))
       if (folded) return [this.constant(folded.dtype, folded.shape, folded.data)]
     }
-    return this.#graph.apply(op, inputs, attributes)
+    return this.#graph.apply(definition, inputs, attributes)
   }
 }
 

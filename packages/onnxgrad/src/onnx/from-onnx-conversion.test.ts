@@ -1,9 +1,10 @@
 import { afterAll, describe, expect, it } from 'vitest'
+import { Graph } from '../graph/graph.js'
+import type { Tensor } from '../graph/tensor.js'
+import { Neg } from '../ops/elementwise.js'
 import { startRuntime } from '../runtime/node/index.js'
-import type { Tensor } from '../runtime/session.js'
 import { inputsOf, type OnnxNode, onnxFile, tensor } from '../testing/onnx-file.js'
 import { readOnnx } from './from-onnx.js'
-import { Graph } from './graph.js'
 import { toOnnx } from './to-onnx.js'
 
 // Files as other programs write them: what the runtime makes of the file itself against what it makes of the graph
@@ -304,6 +305,6 @@ describe('shape arithmetic', () => {
     })
     const graph = new Graph()
     const { outputs } = readOnnx(bytes).apply(graph, {})
-    expect(outputs.y!.producer!.op).toBe('Neg')
+    expect(outputs.y!.producer!.definition).toBe(Neg)
   })
 })

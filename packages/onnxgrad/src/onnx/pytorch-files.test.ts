@@ -1,17 +1,17 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
 import { gradients } from '../autodiff/gradients.js'
+import { Graph, type Value } from '../graph/graph.js'
+import { type Feeds, type Shape, sizeOf, type Tensor } from '../graph/tensor.js'
 import { slice } from '../ops/layout.js'
+import { Softmax } from '../ops/normalization.js'
 import { reduceSum } from '../ops/reduction.js'
 import { startRuntime } from '../runtime/node/index.js'
-import type { Feeds, Tensor } from '../runtime/session.js'
 import { crossEntropy } from '../train/losses.js'
 import { adamW } from '../train/optimizers.js'
 import { buildTrainStep } from '../train/train-step.js'
 import { type OnnxModel, readOnnx } from './from-onnx.js'
-import { Graph } from './graph.js'
 import { toOnnx } from './to-onnx.js'
-import { type Shape, sizeOf, type Value } from './types.js'
 
 // Whole models as PyTorch's exporters wrote them (fixtures/README.md): outputs and gradients against PyTorch's own
 // and against differences.
@@ -171,7 +171,7 @@ describe('inner values', () => {
     const model = read()
     const graph = new Graph()
     const { outputs, values } = model.apply(graph, { x: graph.input('x', 'float32', x.shape) })
-    const attention = [...values.values()].filter(value => value.producer?.op === 'Softmax')
+    const attention = [...values.values()].filter(value => value.producer?.definition === Softmax)
     expect(attention.map(({ shape }) => shape)).toEqual([
       [2, 2, 17, 17],
       [2, 2, 17, 17],

@@ -1,13 +1,17 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { gradients } from '../autodiff/gradients.js'
-import type { OpCase } from '../ops/define-op.js'
-import { cast, relu } from '../ops/elementwise.js'
-import { operators } from '../ops/registry.js'
+import { isFloat } from '../graph/dtype.js'
+import { Graph, type OpCase, type OpDefinition, type Value } from '../graph/graph.js'
+import { sizeOf } from '../graph/tensor.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { evaluate, numbers } from '../testing/evaluate.js'
 import { applyCase, pointOf } from '../testing/op-cases.js'
-import { Graph } from './graph.js'
-import { isFloat, sizeOf, type Value } from './types.js'
+import { relu } from './activation.js'
+import { cast } from './cast.js'
+import { And, not, Or } from './comparison.js'
+import { mul } from './elementwise.js'
+import { operators } from './registry.js'
+import { TopK } from './selection.js'
 
 // Walks the registry: what this package says of a graph against what the runtime makes of it.
 const runtime = startRuntime({ threads: 1 })
@@ -22,12 +26,13 @@ interface Built {
 }
 
 /** A case's forward pass and, where there is one, its backward pass from a seed of ones. */
-function build(name: string, test: OpCase, differentiable: boolean): Built {
+function build(definition: OpDefinition, test: OpCase): Built {
   const graph = new Graph()
   const inputs = test.inputs.map((shape, i) => graph.input(`x${i}`, 'float32', shape))
-  const y = applyCase(name, test, graph, inputs)
+  const y = applyCase(definition, test, graph, inputs)
   const feeds = Object.fromEntries(pointOf(test).map((values, i) => [`x${i}`, values]))
   const seed = () => graph.constant(y.dtype, y.shape, new Array(sizeOf(y.shape)).fill(1))
+  const differentiable = typeof definition.gradient === 'function'
   return { graph, y, feeds, gradients: differentiable ? gradients([{ value: y, seed: seed() }], inputs) : [] }
 }
 
@@ -44,8 +49,8 @@ const others: Record<string, OpCase[]> = {
       inputs: [[2, 5]],
       distinct: true,
       build: (graph, [x]) => {
-        const [values, indices] = graph.apply('TopK', [x!, graph.constant('int64', [1], [3])], { axis: -1 })
-        return graph.apply('Mul', [values!, cast(indices!, 'float32')])[0]!
+        const [values, indices] = graph.apply(TopK, [x!, graph.constant('int64', [1], [3])], { axis: -1 })
+        return mul(values!, cast(indices!, 'float32'))
       },
     },
   ],
@@ -68,13 +73,14 @@ const others: Record<string, OpCase[]> = {
     ]),
   ),
   ...Object.fromEntries(
-    ['And', 'Or'].map(name => [
-      name,
+    [And, Or].map(definition => [
+      definition.name,
       [
         {
           name: 'broadcast',
           inputs: [[2, 3], [3]],
-          build: (graph, [a, b]) => graph.apply(name, [cast(relu(a!), 'bool'), cast(relu(b!), 'bool')])[0]!,
+          build: (graph, [a, b]) =>
+            graph.apply(definition, [cast(relu(a!), 'bool'), cast(relu(b!), 'bool')])[0]!,
         } satisfies OpCase,
       ],
     ]),
@@ -83,21 +89,19 @@ const others: Record<string, OpCase[]> = {
     {
       name: 'matrix',
       inputs: [[2, 3]],
-      build: (graph, [x]) => graph.apply('Not', [cast(relu(x!), 'bool')])[0]!,
+      build: (_, [x]) => not(cast(relu(x!), 'bool')),
     },
   ],
 }
 
-for (const { name, cases, gradient } of operators) {
-  const all = [...cases, ...(others[name] ?? [])]
-  describe(name, () => {
+for (const definition of operators) {
+  const all = [...definition.cases, ...(others[definition.name] ?? [])]
+  describe(definition.name, () => {
     it('has a case to run', () => expect(all.length).toBeGreaterThan(0))
 
     for (const test of all) {
-      const differentiable = typeof gradient === 'function'
-
       it(`${test.name}: every inferred type is what the runtime computes`, async () => {
-        const { graph, feeds } = build(name, test, differentiable)
+        const { graph, feeds } = build(definition, test)
         const computed = graph.nodes.flatMap(node => node.outputs)
         for (const value of computed) graph.output(value.name, value)
         const got = await evaluate(runtime, graph, feeds, { optimize: false })
@@ -112,7 +116,7 @@ for (const { name, cases, gradient } of operators) {
       })
 
       it(`${test.name}: the runtime's optimizations change nothing`, async () => {
-        const { graph, y, feeds, gradients: parts } = build(name, test, differentiable)
+        const { graph, y, feeds, gradients: parts } = build(definition, test)
         graph.output('y', y)
         parts.forEach((part, i) => {
           if (part) graph.output(`g${i}`, part)

@@ -1,10 +1,14 @@
-import { type AttributeKind, constantNumbers, integers, required } from '../ops/define-op.js'
+import { type DType, dtypes } from '../graph/dtype.js'
+import type { Attribute, AttributeKind, Attributes, OpDefinition, Value } from '../graph/graph.js'
+import { axisOf } from '../graph/shape.js'
+import { sizeOf, type Tensor } from '../graph/tensor.js'
+import { Tanh } from '../ops/activation.js'
+import { Cast } from '../ops/cast.js'
+import { constantNumbers, integers, required } from '../ops/define-op.js'
+import { Add, Mul } from '../ops/elementwise.js'
+import { Expand } from '../ops/layout.js'
 import { opFor } from '../ops/registry.js'
-import type { Tensor } from '../runtime/session.js'
-import { dataTypes } from './onnx-schema.js'
-import { dtypeOf } from './onnx-tensor.js'
-import { axisOf } from './shape.js'
-import { type Attribute, type Attributes, type DType, sizeOf, type Value } from './types.js'
+import { dtypeOf } from './tensor-message.js'
 
 // How nodes of opset 13 to 21 are said in the form that this package works with: opset 17, static shapes. An
 // operator that is not named here is taken as it stands.
@@ -27,7 +31,11 @@ export interface ForeignNode {
 
 /** Where a node is put. What is applied to constants may come back as a constant. */
 export interface Builder {
-  apply(op: string, inputs: readonly (Value | null)[], attributes?: Attributes): readonly Value[]
+  apply(
+    definition: OpDefinition,
+    inputs: readonly (Value | null)[],
+    attributes?: Attributes,
+  ): readonly Value[]
   constant(dtype: DType, shape: readonly number[], values: ArrayLike<number | bigint>): Value
   /** Whether a constant of so many elements may be computed; if so, they count as computed. */
   affords(elements: number): boolean
@@ -51,8 +59,8 @@ const fits: Record<AttributeKind, (value: ForeignAttribute) => boolean> = {
 }
 
 /** The node's attributes, if its operator declares them all. */
-function declared({ op, attributes }: ForeignNode): Attributes {
-  const kinds = new Map(Object.entries(opFor(op)?.attributes ?? {}))
+function declared({ op, attributes }: ForeignNode, definition: OpDefinition): Attributes {
+  const kinds = new Map(Object.entries(definition.attributes))
   const kept: Record<string, Attribute> = {}
   for (const [name, value] of Object.entries(attributes)) {
     const kind = kinds.get(name)
@@ -68,7 +76,11 @@ function declared({ op, attributes }: ForeignNode): Attributes {
   return kept
 }
 
-const asItStands: Conversion = (node, to) => to.apply(node.op, node.inputs, declared(node))
+const asItStands: Conversion = (node, to) => {
+  const definition = opFor(node.op)
+  if (!definition) throw new Error(`operator ${node.op} is not known`)
+  return to.apply(definition, node.inputs, declared(node, definition))
+}
 
 const vector = (to: Builder, values: readonly number[]) => to.constant('int64', [values.length], values)
 
@@ -88,23 +100,14 @@ const reduction: Conversion = (node, to) => {
   return asItStands({ ...node, inputs: [x], attributes: { ...attributes, axes } }, to)
 }
 
-/** Bounds that bound nothing, for a Clip that leaves one out. */
-const widest: Record<DType, readonly [number | bigint, number | bigint]> = {
-  float32: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
-  float64: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
-  int64: [-(2n ** 63n), 2n ** 63n - 1n],
-  int32: [-(2 ** 31), 2 ** 31 - 1],
-  uint8: [0, 255],
-  bool: [0, 1],
-}
-
 /** x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2: the approximation of Hendrycks and Gimpel, arXiv 1606.08415. */
 function geluTanh(x: Value, to: Builder): readonly Value[] {
-  const by = (op: string, a: Value, b: number) => to.apply(op, [a, to.constant(x.dtype, [], [b])])[0]!
-  const mul = (a: Value, b: Value) => to.apply('Mul', [a, b])[0]!
-  const bent = by('Add', by('Mul', mul(x, x), 0.044715), 1)
-  const [bounded] = to.apply('Tanh', [by('Mul', mul(x, bent), Math.sqrt(2 / Math.PI))])
-  return [mul(by('Mul', x, 0.5), by('Add', bounded!, 1))]
+  const by = (definition: OpDefinition, a: Value, b: number) =>
+    to.apply(definition, [a, to.constant(x.dtype, [], [b])])[0]!
+  const mul = (a: Value, b: Value) => to.apply(Mul, [a, b])[0]!
+  const bent = by(Add, by(Mul, mul(x, x), 0.044715), 1)
+  const [bounded] = to.apply(Tanh, [by(Mul, mul(x, bent), Math.sqrt(2 / Math.PI))])
+  return [mul(by(Mul, x, 0.5), by(Add, bounded!, 1))]
 }
 
 const conversions: Readonly<Record<string, Conversion>> = {
@@ -129,7 +132,7 @@ const conversions: Readonly<Record<string, Conversion>> = {
   ConstantOfShape({ inputs, attributes: { value } }, to) {
     const { dtype, data } = (value as Tensor | undefined) ?? { dtype: 'float32', data: [0] }
     if (data.length !== 1) throw new Error(`attribute value has ${data.length} elements instead of one`)
-    return to.apply('Expand', [to.constant(dtype, [], data), required(inputs, 0)])
+    return to.apply(Expand, [to.constant(dtype, [], data), required(inputs, 0)])
   },
   Range({ inputs }, to) {
     const [start, limit, delta] = [0, 1, 2].map(i => constantNumbers(required(inputs, i))[0]) as [
@@ -178,7 +181,10 @@ const conversions: Readonly<Record<string, Conversion>> = {
   },
   Clip(node, to) {
     const x = required(node.inputs, 0)
-    const bounds = widest[x.dtype].map((bound, i) => node.inputs[i + 1] ?? to.constant(x.dtype, [], [bound]))
+    // Bounds that bound nothing, for what is left out.
+    const bounds = dtypes[x.dtype].range.map(
+      (bound, i) => node.inputs[i + 1] ?? to.constant(x.dtype, [], [bound]),
+    )
     return asItStands({ ...node, inputs: [x, ...bounds] }, to)
   },
   Gelu: ({ inputs, attributes: { approximate }, ...node }, to) =>
@@ -192,7 +198,7 @@ const conversions: Readonly<Record<string, Conversion>> = {
     // Base and exponent may be of different types; the result is of the base's.
     const [x, exponent] = [required(node.inputs, 0), required(node.inputs, 1)]
     const same =
-      x.dtype === exponent.dtype ? exponent : to.apply('Cast', [exponent], { to: dataTypes[x.dtype] })[0]!
+      x.dtype === exponent.dtype ? exponent : to.apply(Cast, [exponent], { to: dtypes[x.dtype].onnx })[0]!
     return asItStands({ ...node, inputs: [x, same] }, to)
   },
   Cast(node, to) {
@@ -200,7 +206,7 @@ const conversions: Readonly<Record<string, Conversion>> = {
     return asItStands(node, to)
   },
   CastLike({ inputs }, to) {
-    return to.apply('Cast', [required(inputs, 0)], { to: dataTypes[required(inputs, 1).dtype] })
+    return to.apply(Cast, [required(inputs, 0)], { to: dtypes[required(inputs, 1).dtype].onnx })
   },
 
   Identity: ({ inputs }) => [required(inputs, 0)],
@@ -211,7 +217,7 @@ const conversions: Readonly<Record<string, Conversion>> = {
         'training_mode draws random numbers, which is not supported; export the model in eval mode',
       )
     }
-    const kept = () => to.apply('Expand', [to.constant('bool', [], [1]), vector(to, x.shape)])[0]!
+    const kept = () => to.apply(Expand, [to.constant('bool', [], [1]), vector(to, x.shape)])[0]!
     return outputs > 1 ? [x, kept()] : [x]
   },
   BatchNormalization(node, to) {

@@ -1,6 +1,6 @@
-import { type Graph, GraphError } from './graph.js'
-import { liveNodes } from './live-nodes.js'
-import type { Node, Shape, Value } from './types.js'
+import { type Graph, GraphError, type Node, type Value } from '../graph/graph.js'
+import { liveNodes } from '../graph/live-nodes.js'
+import type { Shape } from '../graph/tensor.js'
 
 /** A length: a number, or a multiple of the batch. */
 export type Length = number | { readonly batches: number }
@@ -82,7 +82,7 @@ function batchAxis({ inputs }: Graph, twins: ReadonlyMap<Value, Value>) {
 }
 
 const sameOperation = (a: Node, b: Node) =>
-  a.op === b.op &&
+  a.definition === b.definition &&
   a.inputs.length === b.inputs.length &&
   JSON.stringify(a.attributes) === JSON.stringify(b.attributes)
 

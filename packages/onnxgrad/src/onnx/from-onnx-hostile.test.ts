@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { InputError } from '../errors.js'
+import { Graph, GraphError } from '../graph/graph.js'
 import { operators } from '../ops/registry.js'
 import {
   inputsOf,
@@ -10,7 +11,6 @@ import {
   tensorMessage,
 } from '../testing/onnx-file.js'
 import { readOnnx } from './from-onnx.js'
-import { Graph, GraphError } from './graph.js'
 import { toOnnx } from './to-onnx.js'
 
 // A file may come from anybody. Whatever is in it, the answer is one sentence or a sound graph.

@@ -1,15 +1,8 @@
+import { allocate, type TensorData } from '../graph/dtype.js'
+import type { Attributes, OpDefinition, Value } from '../graph/graph.js'
+import { axesOf, axisOf } from '../graph/shape.js'
+import { type Shape, sizeOf, type TensorType } from '../graph/tensor.js'
 import { bounds } from '../ops/layout.js'
-import { opFor } from '../ops/registry.js'
-import { axesOf, axisOf } from './shape.js'
-import {
-  type Attributes,
-  allocate,
-  type Shape,
-  sizeOf,
-  type TensorData,
-  type TensorType,
-  type Value,
-} from './types.js'
 
 // Exporters compute shapes in the graph. Here shapes are static, so that arithmetic on a few integers is carried
 // out while the graph is built. Elements are numbers, or bigint for int64; both know the operators +, − and *,
@@ -215,18 +208,18 @@ export interface Folded extends TensorType {
  * elements to be read or made cannot be afforded. Throws Error where the operator's own rule refuses.
  */
 export function fold(
-  op: string,
+  definition: OpDefinition,
   inputs: readonly (Value | null)[],
   attributes: Attributes,
   affords: (elements: number) => boolean,
 ): Folded | null {
-  const definition = opFor(op)
-  if (!Object.hasOwn(evaluators, op) || !definition) return null
-  const [type] = definition.infer(inputs, attributes) as [TensorType]
+  const { name, infer } = definition
+  if (!Object.hasOwn(evaluators, name)) return null
+  const [type] = infer(inputs, attributes) as [TensorType]
   const size = sizeOf(type.shape)
   const work = inputs.reduce((most, input) => Math.max(most, input?.data?.length ?? 0), size)
   if (!affords(work)) return null
-  const results = evaluators[op]!(inputs as readonly Value[], attributes, type)
+  const results = evaluators[name]!(inputs as readonly Value[], attributes, type)
   const data = allocate(type.dtype, size)
   for (let i = 0; i < size; i++) data[i] = results[i]!
   return { ...type, data }

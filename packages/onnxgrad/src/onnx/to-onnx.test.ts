@@ -1,15 +1,14 @@
 import { afterAll, describe, expect, it } from 'vitest'
+import { Graph, type Value } from '../graph/graph.js'
 import { add, mul, neg } from '../ops/elementwise.js'
 import { expand } from '../ops/layout.js'
 import { reshape } from '../ops/reshaping.js'
-import { topK } from '../ops/selection.js'
+import { TopK, topK } from '../ops/selection.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { evaluate, numbers } from '../testing/evaluate.js'
 import { readOnnx } from './from-onnx.js'
-import { Graph } from './graph.js'
-import { modelType } from './onnx-schema.js'
+import { modelType } from './schema.js'
 import { toOnnx } from './to-onnx.js'
-import type { Value } from './types.js'
 
 const runtime = startRuntime({ threads: 1 })
 afterAll(() => runtime.close())
@@ -147,7 +146,7 @@ describe('outputs are delivered', () => {
 
   it('where the node has other outputs too', async () => {
     const { graph, x } = make()
-    const [values, indices] = graph.apply('TopK', [x, graph.constant('int64', [1], [1])])
+    const [values, indices] = graph.apply(TopK, [x, graph.constant('int64', [1], [1])])
     graph.output('indices', indices!)
     expect(await run(graph)).toEqual({ indices: [0] })
     graph.output('values', values!)
