@@ -1,0 +1,122 @@
+import {
+  assertFits,
+  configureAttack,
+  goals,
+  type ImageSource,
+  overlaid,
+  type PoisonPlan,
+  SSIM_WINDOW,
+} from '@ageb/lab'
+import { InputError } from 'onnxgrad'
+import { startRuntime } from 'onnxgrad/node'
+import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
+import type { AttackSubject } from '../../stages/attack-stages.js'
+import { type Engine, machineKey } from '../../stages/machine.js'
+import { predictionStage } from '../../stages/prediction-stage.js'
+import { stealthStage } from '../../stages/stealth-stage.js'
+import { trainingStage } from '../../stages/training-stage.js'
+import { fitted } from '../fitted.js'
+import { describedModel, loadModel } from '../loaded-model.js'
+import type { RunContext } from '../run-kind.js'
+import { splitsOf } from '../splits.js'
+import { attackImages } from './attack-images.js'
+import { recordBackdoor } from './record.js'
+
+/**
+ * A backdoor experiment, end to end: the attack's poison and triggers, the victim fine-tuned on poisoned data, its
+ * clean twin fine-tuned alike without poison, and what both predict for every test image. What the store has already
+ * is not done again. Record and models are written into the run's folder.
+ */
+export async function backdoorRun(context: RunContext, config: BackdoorRunConfig): Promise<void> {
+  const { monitor, stages, folder } = context
+  const attack = configureAttack(config.attack, context.attacks)
+  const surrogate = attack.needs.surrogate ? await loadModel(config.surrogate, monitor) : undefined
+  const loaded = await loadModel(config.victim, monitor, { withoutClassifier: true })
+  const { train, test } = await splitsOf(config, loaded.checkpoint.model.imageSize, monitor)
+  const { classNames } = train
+  const victim = describedModel(
+    fitted(monitor, loaded.name, loaded.checkpoint, { classNames, seed: config.seed }),
+    loaded,
+  )
+  const { model, weights } = victim.checkpoint
+  assertFits(model, train)
+  if (surrogate) assertFits(surrogate.checkpoint.model, train)
+  const goal = goals(test.labels, config.poisoning, classNames.length)
+  assertAttackable(test, goal)
+
+  const runtime = startRuntime(config)
+  try {
+    const engine: Engine = { runtime, machine: machineKey(config) }
+    const subject: AttackSubject = {
+      engine,
+      attack,
+      seed: config.seed,
+      height: train.height,
+      width: train.width,
+      classes: classNames.length,
+      surrogate: surrogate && { ...surrogate.checkpoint, digest: surrogate.digest },
+    }
+    const { plan, triggered, gallery } = await attackImages(stages, subject, { train, test, goal }, config)
+    const fineTune = (name: string, label: string, data: ImageSource) =>
+      stages.run(name, trainingStage, {
+        label,
+        engine,
+        model,
+        weights,
+        digest: victim.digest,
+        data,
+        config: config.training,
+        seed: config.seed,
+      })
+    const twin = await fineTune('clean-twin', 'clean twin', train)
+    const backdoored = await fineTune('victim', 'victim', poisoned(train, plan))
+    const predict = async ({ output, key }: typeof twin, images: ImageSource) => {
+      const input = { engine, model, weights: output.weights, digest: key, images }
+      return (await stages.run('predictions', predictionStage, input)).output
+    }
+    await recordBackdoor(folder, config, {
+      attack,
+      surrogate,
+      victim,
+      train,
+      test,
+      plan,
+      twin: twin.output,
+      backdoored: backdoored.output,
+      predictions: {
+        index: Int32Array.from(test.labels.keys()),
+        label: test.labels,
+        goal,
+        twinClean: await predict(twin, test),
+        twinTriggered: await predict(twin, triggered),
+        victimClean: await predict(backdoored, test),
+        victimTriggered: await predict(backdoored, triggered),
+      },
+      stealth: (await stages.run('stealth', stealthStage, { clean: test, changed: triggered })).output,
+      gallery,
+    })
+  } finally {
+    await runtime.close()
+  }
+}
+
+/** The training set in which the plan's images are replaced. */
+function poisoned(train: ImageSource, { items, pixels }: PoisonPlan): ImageSource {
+  return overlaid(train, {
+    indices: Int32Array.from(items, ({ index }) => index),
+    labels: Int32Array.from(items, ({ label }) => label),
+    pixels,
+  })
+}
+
+/** What would make every figure meaningless is refused before hours of work. */
+function assertAttackable(test: ImageSource, goal: Int32Array): void {
+  if (test.labels.every((label, i) => label === goal[i]))
+    throw new InputError(
+      `every image of the ${test.split} split of ${test.name} is of the class that the attack wants: no success could be told; choose another poisoning.target, or test images of other classes`,
+    )
+  if (Math.min(test.height, test.width) < SSIM_WINDOW)
+    throw new InputError(
+      `${test.name} has ${test.width}×${test.height} images, but SSIM needs ${SSIM_WINDOW} pixels a side`,
+    )
+}

@@ -1,0 +1,42 @@
+import { type ImageSource, type Model, type TrainingConfig, trainingStep } from '@ageb/lab'
+import { matrixThroughput, type Runtime } from 'onnxgrad'
+import { peakRssMiB } from './memory.js'
+import { type Pace, paceOf, shareOf, WARM_UP } from './speed.js'
+
+/** How fast a training was, against what the machine could do in the same minute. */
+export interface TrainingPace extends Partial<Pace> {
+  /** Throughput of a large square float32 matrix product, measured right after the training, GFLOP/s. */
+  readonly gemmGflops: number
+  /** Share of that throughput which the training used; absent if there were too few steps to tell. */
+  readonly mfu?: number
+  /** Share of the time in which the training waited for images, from 0 to 1. */
+  readonly dataWaitShare: number
+  /** The largest resident memory of the process by the end of the training, MiB. */
+  readonly peakRssMiB: number
+}
+
+/**
+ * The pace of a training.
+ * @param seconds of every step that was timed, in order
+ * @param dataWaitSeconds of these, spent waiting for images
+ */
+export async function trainingPace(
+  runtime: Runtime,
+  model: Model,
+  config: TrainingConfig,
+  data: ImageSource,
+  seconds: readonly number[],
+  dataWaitSeconds: number,
+): Promise<TrainingPace> {
+  const total = seconds.reduce((sum, each) => sum + each, 0)
+  const counted = seconds.slice(WARM_UP)
+  const pace = counted.length > 0 ? paceOf(counted, config.batchSize, trainingStep(model, config, data).graph) : null
+  const gemmGflops = await matrixThroughput(runtime)
+  return {
+    ...pace,
+    gemmGflops,
+    ...(pace && { mfu: shareOf(pace, gemmGflops) }),
+    dataWaitShare: total > 0 ? dataWaitSeconds / total : 0,
+    peakRssMiB: peakRssMiB(),
+  }
+}

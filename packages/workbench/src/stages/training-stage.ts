@@ -1,0 +1,82 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import {
+  decodeTrainingLog,
+  encodeTrainingLog,
+  type ImageSource,
+  type LoggedStep,
+  type Model,
+  parseSafetensors,
+  safetensorsParts,
+  type TrainingConfig,
+  type TrainingLog,
+  trainingLogOf,
+  type Weights,
+} from '@ageb/lab'
+import type { Stage } from '../store/stage.js'
+import type { Engine } from './machine.js'
+import { resumableTraining } from './resumable-training.js'
+import { type TrainingPace, trainingPace } from './training-pace.js'
+
+/** A training as a stage: the data's id, the first weights' digest and the configuration decide its output. */
+export interface TrainingInput {
+  /** What a person calls it: `clean twin`. */
+  readonly label: string
+  readonly engine: Engine
+  readonly model: Model
+  readonly weights: Weights
+  /** Of `model` and `weights`. */
+  readonly digest: string
+  readonly data: ImageSource
+  readonly config: TrainingConfig
+  readonly seed: number
+}
+
+export interface TrainingOutput {
+  readonly weights: Weights
+  readonly log: TrainingLog
+  /** How fast it was, where it was made. */
+  readonly pace: TrainingPace
+}
+
+const files = { weights: 'weights.safetensors', log: 'log.parquet', pace: 'pace.json' } as const
+
+export const trainingStage: Stage<TrainingInput, TrainingOutput> = {
+  name: 'training',
+  version: 1,
+  key: ({ digest, data, config, seed, engine }) => ({
+    model: digest,
+    data: data.id,
+    config,
+    seed,
+    machine: engine.machine,
+  }),
+  async run(input, { folder, scratch, signal, monitor }) {
+    const { engine, model, data, config } = input
+    const { weights, steps, seconds, dataWaitSeconds } = await resumableTraining(input, { scratch, signal, monitor })
+    const tensors = Object.entries(weights).map(
+      ([name, values]) => [name, { dtype: 'F32', shape: model.parameters[name]!.shape, data: values }] as const,
+    )
+    await writeFile(path.join(folder, files.weights), safetensorsParts(tensors, {}))
+    await writeFile(path.join(folder, files.log), encodeTrainingLog(trainingLogOf(steps)))
+    const pace = await trainingPace(engine.runtime, model, config, data, seconds, dataWaitSeconds)
+    await writeFile(path.join(folder, files.pace), JSON.stringify(pace))
+  },
+  async open(folder) {
+    const [weights, log, pace] = [files.weights, files.log, files.pace].map(name => path.join(folder, name)) as [
+      string,
+      string,
+      string,
+    ]
+    const { tensors } = parseSafetensors(await readFile(weights), weights, { finite: true })
+    return {
+      weights: Object.fromEntries(
+        [...tensors].map(([name, { data }]) => [name, Float32Array.from(data as Float32Array)]),
+      ),
+      log: await decodeTrainingLog(await readFile(log), log),
+      pace: JSON.parse(await readFile(pace, 'utf8')) as TrainingPace,
+    }
+  },
+}
+
+export type { LoggedStep }
