@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Ended, json, scratch } from '../../cli/test-kit.js'
-import type { BenchResult } from './bench.js'
+import type { BenchResult } from './settings.js'
 import { partNames } from './settings.js'
 
 const here = scratch('bench')

@@ -1,6 +1,6 @@
 import { type ProfileEntry, sumProfile } from 'onnxgrad'
 import { percent, type Row, table } from '../../cli/output.js'
-import type { BenchResult, Beside, Measured } from './bench.js'
+import type { BenchResult, Beside, Measured } from './settings.js'
 
 /** What was measured, for people. */
 export function benchText(result: BenchResult): string {

@@ -45,3 +45,28 @@ export interface PartResults {
   /** Only where it is asked for: the runtime slows down when it writes down what it does. */
   readonly profile: Memory & Profile
 }
+
+/** The matrix throughput right before and right after a part, GFLOP/s. */
+export interface Beside {
+  readonly gemmGflopsBefore: number
+  readonly gemmGflopsAfter: number
+}
+
+/** A part's figures; the first three have their share of the run's best matrix throughput with them. */
+export type Measured<Part extends keyof PartResults> = PartResults[Part] &
+  Beside &
+  (Part extends 'train' | 'trigger' | 'inference' ? { readonly mfu: number } : unknown)
+
+/** What `ageb bench` found out; of the parts, those that were asked for. */
+export type BenchResult = {
+  /** The best square float32 matrix product of the run, and its size. */
+  readonly gemmGflops: number
+  readonly gemmSide: number
+  /** All that were measured, one before each part and one at the end: how steady the machine was. */
+  readonly gemmGflopsMeasured: readonly number[]
+  readonly threads: number
+  readonly device: 'cpu'
+  readonly cpu: string
+  readonly environment: Readonly<Record<string, string>>
+  readonly settings: BenchSettings
+} & { readonly [Part in keyof PartResults]?: Measured<Part> }
