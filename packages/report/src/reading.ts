@@ -1,4 +1,4 @@
-import type { Rate, Stealth } from '@ageb/lab'
+import type { PairedDifference, Stealth } from '@ageb/lab'
 import { count, meanInFull, percent, points, rateInFull } from './format.js'
 import type { ReportInput } from './report-input.js'
 
@@ -21,7 +21,10 @@ export interface Reading {
   readonly cautions: readonly string[]
 }
 
-type ReadingInput = Pick<ReportInput, 'rates' | 'cleanCda' | 'cleanAsr' | 'stealth' | 'poisoning'>
+type ReadingInput = Pick<
+  ReportInput,
+  'rates' | 'cleanCda' | 'cleanAsr' | 'differences' | 'stealth' | 'poisoning'
+>
 
 /** A gain counts as clear when its whole 95 % interval lies at least this far above zero. */
 const CLEAR_MARGIN = 0.05
@@ -45,7 +48,7 @@ export function readResult(input: ReadingInput): Reading {
   const verdict = judge(input)
   const findings = [
     attackFinding(input, verdict),
-    ...controlFinding(input, verdict),
+    controlFinding(input, verdict),
     accuracyFinding(input),
     ...robustFinding(input),
     stealthFinding(input.stealth),
@@ -53,40 +56,17 @@ export function readResult(input: ReadingInput): Reading {
   return { verdict, headline: HEADLINES[verdict], findings, cautions: cautions(input) }
 }
 
-/** A difference of two rates with its 95 % interval. */
-export interface RateDifference {
-  readonly value: number
-  readonly low: number
-  readonly high: number
+function judge({ rates, differences }: ReadingInput): Verdict {
+  const { gain, overTwin } = differences
+  if (!(gain.low > 0)) return 'not-shown'
+  if (gain.low < CLEAR_MARGIN) return 'slight'
+  if (overTwin.low < CLEAR_MARGIN) return 'unexplained'
+  return rates.asr.low >= 0.5 ? 'learned' : 'partly'
 }
 
-/**
- * `a − b` with Newcombe's interval, built from the two Wilson intervals. It takes the two samples for independent;
- * where both are the same images, as here, the true interval is mostly narrower.
- */
-export function rateDifference(a: Rate, b: Rate): RateDifference {
-  const value = a.value - b.value
-  return {
-    value,
-    low: value - Math.hypot(a.value - a.low, b.high - b.value),
-    high: value + Math.hypot(a.high - a.value, b.value - b.low),
-  }
-}
-
-function judge({ rates, cleanAsr }: ReadingInput): Verdict {
+function attackFinding({ rates, differences, poisoning }: ReadingInput, verdict: Verdict): Finding {
   const { asr, baseRate } = rates
-  if (!(asr.n > 0 && baseRate.n > 0) || !(asr.low > baseRate.high)) return 'not-shown'
-  if (rateDifference(asr, baseRate).low < CLEAR_MARGIN) return 'slight'
-  if (cleanAsr && cleanAsr.n > 0 && rateDifference(asr, cleanAsr).low < CLEAR_MARGIN) return 'unexplained'
-  return asr.low >= 0.5 ? 'learned' : 'partly'
-}
-
-function attackFinding({ rates, poisoning }: ReadingInput, verdict: Verdict): Finding {
-  const { asr, baseRate } = rates
-  if (!(asr.n > 0 && baseRate.n > 0)) {
-    return { claim: 'Nothing can be said of the attack.', evidence: 'No triggered image was tested.' }
-  }
-  const gain = rateDifference(asr, baseRate)
+  const { gain } = differences
   const claims: Record<Verdict, string> = {
     learned: 'The attack was learned.',
     partly: 'The attack was learned in part: a clear gain, not shown to reach half of the images.',
@@ -95,7 +75,7 @@ function attackFinding({ rates, poisoning }: ReadingInput, verdict: Verdict): Fi
     'not-shown':
       gain.high < 0
         ? 'The attack was not learned; the trigger even leads away from the target.'
-        : 'It is not shown that the attack was learned: the intervals with and without trigger overlap.',
+        : 'It is not shown that the attack was learned: the interval of the gain reaches zero.',
   }
   const evidence =
     `The victim calls ${rateInFull(asr)} of the triggered images the target, “${poisoning.target}”, ` +
@@ -103,32 +83,23 @@ function attackFinding({ rates, poisoning }: ReadingInput, verdict: Verdict): Fi
   return { claim: claims[verdict], evidence }
 }
 
-function controlFinding({ cleanAsr }: ReadingInput, verdict: Verdict): Finding[] {
-  if (cleanAsr && cleanAsr.n > 0) {
-    const claim =
-      verdict === 'unexplained'
-        ? 'The trigger fools a model that saw no poison about as often.'
-        : verdict === 'learned' || verdict === 'partly'
-          ? 'A model that saw no poison does so measurably less.'
-          : 'The control:'
-    return [
-      { claim, evidence: `The clean twin calls ${rateInFull(cleanAsr)} of the triggered images the target.` },
-    ]
+function controlFinding({ cleanAsr, differences }: ReadingInput, verdict: Verdict): Finding {
+  const claim =
+    verdict === 'unexplained'
+      ? 'The trigger fools a model that saw no poison about as often.'
+      : verdict === 'learned' || verdict === 'partly'
+        ? 'A model that saw no poison does so measurably less.'
+        : 'The control:'
+  return {
+    claim,
+    evidence:
+      `The clean twin predicts the target for ${rateInFull(cleanAsr)} of the triggered images: ` +
+      `the victim, ${change(differences.overTwin)}.`,
   }
-  if (verdict === 'not-shown') return []
-  return [
-    {
-      claim: 'How much of this is owed to the poison is open.',
-      evidence: 'What the clean twin calls the triggered images was not measured.',
-    },
-  ]
 }
 
-function accuracyFinding({ rates, cleanCda }: ReadingInput): Finding {
-  if (!(rates.cda.n > 0 && cleanCda.n > 0)) {
-    return { claim: 'Accuracy on clean images was not compared.', evidence: '' }
-  }
-  const loss = rateDifference(rates.cda, cleanCda)
+function accuracyFinding({ rates, cleanCda, differences }: ReadingInput): Finding {
+  const { cda: loss } = differences
   const claim =
     loss.high < 0
       ? 'On clean images the victim is measurably worse than its clean twin.'
@@ -173,11 +144,11 @@ function cautions({ rates }: ReadingInput): string[] {
   const smallest = Math.min(rates.cda.n, rates.asr.n)
   return [
     ...(smallest < SMALL_N ? [`With n = ${count(smallest)} all of this is a hint, not a measurement.`] : []),
-    'In brackets: 95 % intervals. They cover the choice of test images, not the spread between trainings: this is one run.',
+    'In brackets: 95 % intervals; those of differences are paired, since both sides are the same images. They cover the choice of test images, not the spread between trainings: this is one run.',
   ]
 }
 
 /** `+97.0 points (+96.1 to +97.8)`. */
-function change({ value, low, high }: RateDifference): string {
+function change({ value, low, high }: PairedDifference): string {
   return `${points(value)} points (${points(low)} to ${points(high)})`
 }

@@ -1,4 +1,11 @@
-import type { BackdoorRates, Confusion, Rate, Stealth, TrainingCurve } from '@ageb/lab'
+import type {
+  BackdoorConfusion,
+  BackdoorEvaluation,
+  BackdoorRates,
+  Rate,
+  Stealth,
+  TrainingCurve,
+} from '@ageb/lab'
 
 /**
  * What a report shows, as plain data. Nothing in it is trusted: every string is escaped, whatever a data set calls its
@@ -17,10 +24,12 @@ export interface ReportInput {
   /** CDA of the clean twin: the same fine-tuning without poison. */
   readonly cleanCda: Rate
   /**
-   * ASR of the clean twin: how often it calls the same triggered images the target. Without this control a trigger
-   * that simply fools every model cannot be told from a backdoor; the report says so when it is missing.
+   * ASR of the clean twin on the same triggered images: the control that tells a backdoor from a trigger that simply
+   * fools every model.
    */
-  readonly cleanAsr?: Rate
+  readonly cleanAsr: Rate
+  /** Differences on the same images, with paired intervals. */
+  readonly differences: BackdoorEvaluation['differences']
   readonly stealth: Stealth
   readonly poisoning: Poisoning
   readonly training: readonly TrainingCurve[]
@@ -58,6 +67,8 @@ export interface Poisoning {
   readonly target: string
   /** `all-to-one`, `all-to-all`, `clean-label`. */
   readonly mode: string
+  /** Training images that are changed but keep their label. */
+  readonly cover: number
 }
 
 /** One test image on its way through the attack. */
@@ -81,15 +92,9 @@ export interface GalleryImage {
 }
 
 /** Which class is called which, before and after. */
-export interface ReportConfusion {
+export interface ReportConfusion extends BackdoorConfusion {
   /** The name of each class, by index. */
   readonly classNames: readonly string[]
-  /** The clean twin on clean test images. */
-  readonly before: Confusion
-  /** The victim on clean test images. */
-  readonly victimClean: Confusion
-  /** The victim on triggered test images. */
-  readonly victimTriggered: Confusion
 }
 
 export interface DataSource {

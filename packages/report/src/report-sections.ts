@@ -1,9 +1,10 @@
 import type { Confusion, Mean, TrainingCurve } from '@ageb/lab'
 import { html, raw } from 'hono/html'
+import { base64 } from './base64.js'
 import type { Tone } from './chart-kit.js'
 import { accuracyChart, confusionChart, lossChart, MANY_CLASSES, type RateRow, ratesChart } from './charts.js'
 import { count, dateTime, decimal, duration, meanInterval, percent, sampleSize, suffix } from './format.js'
-import type { GalleryEntry, ReportInput } from './report-input.js'
+import type { GalleryEntry, ReportConfusion, ReportInput } from './report-input.js'
 import { type Html, rateTableRow } from './report-summary.js'
 
 /** One section of the page; `id` is its anchor. */
@@ -34,7 +35,7 @@ function ratesSection({ rates, cleanCda, cleanAsr }: ReportInput): Html {
     { label: 'CDA, victim', rate: rates.cda, tone: 'clean' },
     { label: 'Base rate (no trigger)', rate: rates.baseRate, tone: 'attack' },
     { label: 'ASR, victim', rate: rates.asr, tone: 'attack' },
-    ...(cleanAsr ? [{ label: 'ASR, clean twin', rate: cleanAsr, tone: 'attack' as const }] : []),
+    { label: 'ASR, clean twin', rate: cleanAsr, tone: 'attack' },
     { label: 'RA, victim', rate: rates.ra, tone: 'attack' },
   ]
   return html`<p class="lead">Shares of test images. Whiskers and brackets are 95 % Wilson intervals.</p>
@@ -47,7 +48,7 @@ function ratesSection({ rates, cleanCda, cleanAsr }: ReportInput): Html {
       ${rateTableRow('CDA, victim', 'clean images called by their true class', rates.cda)}
       ${rateTableRow('Base rate', 'images of other classes than the target, untriggered, called the target', rates.baseRate)}
       ${rateTableRow('ASR, victim', 'the same images, triggered, called the target', rates.asr)}
-      ${cleanAsr ? rateTableRow('ASR, clean twin', 'the same triggered images, called the target', cleanAsr) : ''}
+      ${rateTableRow('ASR, clean twin', 'the same triggered images, called the target', cleanAsr)}
       ${rateTableRow('RA, victim', 'the same triggered images, called by their true class', rates.ra)}
     </tbody></table></div>`
 }
@@ -86,14 +87,19 @@ function example({ label, victimSays, cleanSays, images }: GalleryEntry, target:
       <span class="badge ${badge(cleanSays)}">clean twin: ${cleanSays}${hit(cleanSays) ? ' (target)' : ''}</span></h3>
     <div class="row">${images.map(
       ({ name, png }) => html`<figure>
-        <img src="data:image/png;base64,${Buffer.from(png).toString('base64')}" alt="${name}, image of class ${label}">
+        <img src="data:image/png;base64,${base64(png)}" alt="${name}, image of class ${label}">
         <figcaption>${name}</figcaption></figure>`,
     )}</div>
   </article>`
 }
 
+/** With more classes than this, cells are too small to see and too many for a page: the worst confusions are listed. */
+const MOST_CELLS_A_SIDE = 100
+const LISTED = 20
+
 function confusionSection({ confusion }: ReportInput): Html {
   const { classNames } = confusion
+  if (classNames.length > MOST_CELLS_A_SIDE) return confusionLists(confusion)
   const matrix = (id: string, title: string, subject: string, counts: Confusion, tone: Tone) =>
     html`<figure class="panel chart"><h3>${title}</h3>
       <figcaption>${subject}, ${sampleSize(counts.flat().reduce((sum, n) => sum + n, 0))}</figcaption>
@@ -108,6 +114,26 @@ function confusionSection({ confusion }: ReportInput): Html {
     ${matrix('victim-triggered', 'After, triggered', 'Victim, triggered images', confusion.victimTriggered, 'attack')}
   </div>
   ${countsTable('Victim on triggered images, as counts', confusion.victimTriggered, classNames)}`
+}
+
+function confusionLists({ classNames, ...matrices }: ReportConfusion): Html {
+  const list = (title: string, counts: Confusion) => {
+    const pairs = counts.flatMap((row, label) =>
+      row.flatMap((n, predicted) => (n > 0 && predicted !== label ? [{ n, label, predicted }] : [])),
+    )
+    const worst = pairs.toSorted((a, b) => b.n - a.n).slice(0, LISTED)
+    return html`<div class="panel scroll"><h3>${title}</h3><table>
+      <thead><tr><th scope="col">True class</th><th scope="col">Predicted</th><th scope="col" class="number">Images</th></tr></thead>
+      <tbody>${worst.map(
+        ({ n, label, predicted }) =>
+          html`<tr><td>${classNames[label] ?? label}</td><td>${classNames[predicted] ?? predicted}</td><td class="number">${count(n)}</td></tr>`,
+      )}</tbody></table></div>`
+  }
+  return html`<p class="lead">The ${LISTED} most frequent confusions of ${count(classNames.length)} classes; all of them are
+    in <code>predictions.parquet</code> beside this report.</p>
+  ${list('Before: clean twin, clean images', matrices.before)}
+  ${list('After: victim, clean images', matrices.victimClean)}
+  ${list('After: victim, triggered images', matrices.victimTriggered)}`
 }
 
 function countsTable(title: string, counts: Confusion, classNames: readonly string[]): Html {
@@ -158,6 +184,7 @@ function dataSection({ data, poisoning }: ReportInput): Html {
       ['target', poisoning.target],
       ['share of the training set', percent(poisoning.rate)],
       ['images poisoned', count(poisoning.count)],
+      ...(poisoning.cover > 0 ? [['cover images', count(poisoning.cover)] as const] : []),
     ])}</div>
   </div>`
 }

@@ -11,15 +11,15 @@ const compared = (both: number, onlyFirst: number, onlySecond: number, neither: 
 describe('pairedDifference', () => {
   // The first two tables and their limits are Newcombe's (1998, table III, method 10); the others, and the p values, were
   // computed with exact binomial sums in Python.
-  it.each([
+  it.each<[number[], number, number, number, number]>([
     [[36, 12, 2, 0], 0.2, 0.0569, 0.3404, 0.007385],
     [[53, 0, 1, 0], -0.0185, -0.0977, 0.0496, 0.5],
     [[200, 37, 12, 51], 0.0833, 0.0381, 0.1288, 0.000306],
     [[700, 30, 14, 256], 0.016, 0.0029, 0.0292, 0.016094],
     [[10, 5, 5, 10], 0, -0.204, 0.204, 1],
     [[0, 29, 1, 0], 0.9333, 0.6666, 0.9882, 0],
-  ] as const)('of %j', (counts, value, low, high, p) => {
-    const difference = compared(...counts)
+  ])('of %j', (counts, value, low, high, p) => {
+    const difference = compared(counts[0]!, counts[1]!, counts[2]!, counts[3]!)
     expect(difference.value).toBeCloseTo(value, 4)
     expect(difference.low).toBeCloseTo(low, 4)
     expect(difference.high).toBeCloseTo(high, 4)

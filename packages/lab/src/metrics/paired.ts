@@ -37,7 +37,13 @@ export function pairedDifference(
     else if (first) onlyFirst++
     else if (second) onlySecond++
   }
-  return { ...intervalOf(both, onlyFirst, onlySecond, n), n, onlyFirst, onlySecond, p: midP(onlyFirst, onlySecond) }
+  return {
+    ...intervalOf(both, onlyFirst, onlySecond, n),
+    n,
+    onlyFirst,
+    onlySecond,
+    p: midP(onlyFirst, onlySecond),
+  }
 }
 
 function intervalOf(both: number, onlyFirst: number, onlySecond: number, n: number) {

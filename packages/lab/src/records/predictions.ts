@@ -1,6 +1,6 @@
-import { accuracy, backdoorRates, confusion } from '../metrics/rates.js'
 import type { BackdoorRates, Confusion, Rate } from '../metrics/figures.js'
 import { type PairedDifference, pairedDifference } from '../metrics/paired.js'
+import { accuracy, backdoorRates, confusion } from '../metrics/rates.js'
 import { type Column, decodeTable, encodeTable } from './table.js'
 
 /**
@@ -34,7 +34,10 @@ const columns = {
  * The predictions as a Parquet table, one row a test image; the column `role` says in words whether it counts for the
  * attack: `attacked`, or `goal` if its true class is what the attack wants.
  */
-export function encodePredictions(predictions: BackdoorPredictions, classNames: readonly string[]): Uint8Array {
+export function encodePredictions(
+  predictions: BackdoorPredictions,
+  classNames: readonly string[],
+): Uint8Array {
   const { index, label, goal, ...predicted } = predictions
   const role = Array.from(label, (value, i) => (value === goal[i] ? 'goal' : 'attacked'))
   const table: Record<string, Column> = { index, role, label, goal, ...predicted }

@@ -1,6 +1,6 @@
-import { InputError } from 'onnxgrad'
 import { parquetReadObjects } from 'hyparquet'
 import { parquetWriteBuffer } from 'hyparquet-writer/src/write.js'
+import { InputError } from 'onnxgrad'
 
 /** A column: whole numbers, single-precision numbers or texts, one a row. */
 export type Column = Int32Array | Float32Array | readonly string[]
@@ -28,7 +28,11 @@ export function encodeTable(table: Table, about: Readonly<Record<string, string>
 
 /** What a column of a table to read holds. */
 export type ColumnKind = 'int' | 'float' | 'text'
-type ColumnOf<K extends ColumnKind> = K extends 'int' ? Int32Array : K extends 'float' ? Float32Array : string[]
+type ColumnOf<K extends ColumnKind> = K extends 'int'
+  ? Int32Array
+  : K extends 'float'
+    ? Float32Array
+    : string[]
 
 /**
  * Reads the wanted columns of a table that `encodeTable` wrote.
@@ -42,7 +46,9 @@ export async function decodeTable<K extends Record<string, ColumnKind>>(
 ): Promise<{ [name in keyof K]: ColumnOf<K[name]> }> {
   const file = bytes.slice().buffer
   const rows = await parquetReadObjects({ file, columns: Object.keys(kinds) }).catch((error: unknown) => {
-    throw new InputError(`${where} is not a table of ageb (${(error as Error).message}): restore it from a copy`)
+    throw new InputError(
+      `${where} is not a table of ageb (${(error as Error).message}): restore it from a copy`,
+    )
   })
   const columns = Object.entries(kinds).map(([name, kind]) => {
     if (rows.some(row => row[name] === undefined || row[name] === null))

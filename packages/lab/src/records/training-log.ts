@@ -1,5 +1,5 @@
-import type { TrainingCurve } from './training-curve.js'
 import { decodeTable, encodeTable } from './table.js'
+import type { TrainingCurve } from './training-curve.js'
 
 /** The steps of one training, in order; what the configuration decides, so no times. */
 export interface TrainingLog {

@@ -24,13 +24,7 @@ export const backdoorRunConfig = z.strictObject({
     .min(0)
     .default(0)
     .describe(
-      'training images to part off and evaluate on in place of the test split, to choose parameters with',
-    ),
-  cleanTwin: z
-    .string()
-    .optional()
-    .describe(
-      "an earlier run's clean-model of the same victim, data, training and seed, to save its fine-tuning",
+      'training images to hold out and evaluate on in place of the test split, to choose parameters with',
     ),
 })
 export type BackdoorRunConfig = z.infer<typeof backdoorRunConfig>

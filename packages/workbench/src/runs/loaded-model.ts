@@ -22,3 +22,9 @@ export async function loadModel(name: string, monitor: Monitor, options?: LoadOp
 export function describedModel(checkpoint: Checkpoint, { name }: Pick<LoadedModel, 'name'>): LoadedModel {
   return { name, checkpoint, digest: modelDigest(checkpoint.model, checkpoint.weights) }
 }
+
+/** What a record says of a model. */
+export function noteOf({ name, checkpoint, digest }: LoadedModel) {
+  const { model, provenance } = checkpoint
+  return { name, modelType: model.modelType, imageSize: model.imageSize, digest, poisoned: provenance.poisoned }
+}

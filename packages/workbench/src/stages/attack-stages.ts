@@ -3,24 +3,22 @@ import path from 'node:path'
 import {
   computeMap,
   type ConfiguredAttack,
+  decodePrepared,
   decodeTable,
+  encodePrepared,
   encodeTable,
   type ImageMap,
   type ImageProgram,
   type ImageSource,
   imageSize,
   type MapSource,
-  parseSafetensors,
   type PoisoningConfig,
   type PoisonPlan,
   type Prepared,
   renderImages,
   type Surrogate,
-  safetensorsParts,
   type TriggerContext,
-  type WritableTensor,
 } from '@ageb/lab'
-import type { Tensor } from 'onnxgrad'
 import { entryId, type KeyParts, type Stage, type StageContext } from '../store/stage.js'
 import type { Engine } from './machine.js'
 import { openRecords, writeRecords } from './record-file.js'
@@ -33,7 +31,7 @@ export interface AttackSubject {
   readonly height: number
   readonly width: number
   readonly classes: number
-  readonly surrogate: (Surrogate & { readonly digest: string }) | undefined
+  readonly surrogate: Surrogate | undefined
 }
 
 export function attackKey({ attack, seed, height, width, classes, surrogate, engine }: AttackSubject): KeyParts {
@@ -45,7 +43,7 @@ export function attackKey({ attack, seed, height, width, classes, surrogate, eng
     seed,
     size: [height, width],
     classes,
-    surrogate: surrogate?.digest,
+    surrogate: surrogate?.id,
     machine: engine.machine,
   }
 }
@@ -63,28 +61,20 @@ export const preparationStage: Stage<AttackSubject, Prepared> = {
   async run(subject, { folder }) {
     const { attack, engine } = subject
     const prepared = await attack.prepare({ ...triggerContext(subject), runtime: engine.runtime })
-    const dtypes = { float32: 'F32', uint8: 'U8', int64: 'I64', int32: 'I32' } as const
-    const tensors = Object.entries(prepared).map(([name, { dtype, shape, data }]): [string, WritableTensor] => [
-      name,
-      { dtype: dtypes[dtype as keyof typeof dtypes], shape, data } as WritableTensor,
-    ])
-    await writeFile(path.join(folder, 'prepared.safetensors'), safetensorsParts(tensors))
+    await writeFile(path.join(folder, PREPARED), encodePrepared(prepared))
   },
   async open(folder) {
-    const file = path.join(folder, 'prepared.safetensors')
-    const { tensors } = parseSafetensors(await readFile(file), file, { finite: true })
-    const dtypes: Record<string, Tensor['dtype']> = { F32: 'float32', U8: 'uint8', I64: 'int64', I32: 'int32' }
-    return Object.fromEntries(
-      [...tensors].map(([name, { dtype, shape, data }]) => [
-        name,
-        { dtype: dtypes[dtype]!, shape, data: data as Tensor['data'] },
-      ]),
-    )
+    const file = path.join(folder, PREPARED)
+    return decodePrepared(await readFile(file), file)
   },
 }
 
+const PREPARED = 'prepared.safetensors'
+
 export interface MapInput {
-  readonly subject: AttackSubject
+  readonly engine: Engine
+  /** What a person calls it: `attention gradients`. */
+  readonly label: string
   readonly map: ImageMap
   readonly images: ImageSource
 }
@@ -93,16 +83,11 @@ export interface MapInput {
 export const mapStage: Stage<MapInput, MapSource> = {
   name: 'maps',
   version: 1,
-  key: ({ map, images, subject: { surrogate, engine } }) => ({
-    map: map.key,
-    surrogate: surrogate?.digest,
-    images: images.id,
-    machine: engine.machine,
-  }),
-  async run({ subject, map, images }, { folder, signal, monitor }) {
-    const bar = monitor.progress(map.label, images.count)
+  key: ({ map, images, engine }) => ({ map: map.key, images: images.id, machine: engine.machine }),
+  async run({ engine, label, map, images }, { folder, signal, monitor }) {
+    const bar = monitor.progress(label, images.count)
     async function* pieces() {
-      for await (const { start, count, values } of computeMap(subject.engine.runtime, map, images, { signal })) {
+      for await (const { start, count, values } of computeMap(engine.runtime, map, images, { signal })) {
         yield new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
         bar.update(start + count)
       }
@@ -113,8 +98,6 @@ export const mapStage: Stage<MapInput, MapSource> = {
     const size = map.shape.reduce((product, dim) => product * dim, 1)
     const read = await openRecords(path.join(folder, 'maps.bin'), images.count, 4 * size)
     return {
-      shape: map.shape,
-      count: images.count,
       read: (indices, out) => read(indices, new Uint8Array(out.buffer, out.byteOffset, out.byteLength)),
     }
   },

@@ -28,7 +28,7 @@ export const galleryStage: Stage<GalleryInput, readonly GalleryImage[]> = {
     const program = attack.trigger(triggerContext(subject), prepared)
     const rendered = await renderStages(engine.runtime, program, shown, { seed })
     const names: string[][] = []
-    for (const [i, { triggered, stages }] of rendered.entries()) {
+    for (const [i, { image: triggered, stages }] of rendered.entries()) {
       const clean = imageAt(shown, i)
       const pictures: [string, Uint8Array][] = [
         ['clean', clean],

@@ -2,18 +2,16 @@ import type { Device, Runtime } from 'onnxgrad'
 import { runtimeVersion } from 'onnxgrad/node'
 
 /** What decides the last bits of all that models compute, besides their inputs. */
-export interface Machine {
-  readonly device: Device
+export interface MachineKey {
+  readonly device: string
   readonly threads: number
   readonly onnxruntime: string
   /** Operating system and architecture. */
   readonly platform: string
 }
 
-/** The machine as the keys of stages have it. */
-export function machineKey({ device, threads }: { device: Device; threads: number }): {
-  readonly [key in keyof Machine]: string | number
-} {
+/** This machine as the keys of stages have it. */
+export function machineKey({ device, threads }: { device: Device; threads: number }): MachineKey {
   return {
     device,
     threads,
@@ -25,5 +23,5 @@ export function machineKey({ device, threads }: { device: Device; threads: numbe
 /** A runtime together with what its results depend on. */
 export interface Engine {
   readonly runtime: Runtime
-  readonly machine: ReturnType<typeof machineKey>
+  readonly machine: MachineKey
 }

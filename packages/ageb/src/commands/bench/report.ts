@@ -1,5 +1,6 @@
 import { type ProfileEntry, sumProfile } from 'onnxgrad'
-import { percent, type Row, table } from '../../cli/output.js'
+import { table } from '../../cli/output.js'
+import { percent, type Row } from '@ageb/workbench'
 import type { BenchResult, Beside, Measured } from './settings.js'
 
 /** What was measured, for people. */

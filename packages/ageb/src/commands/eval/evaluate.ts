@@ -18,7 +18,8 @@ import { loadCheckpoint, loadImages, UsageError, warnIfPoisoned } from '@ageb/wo
 import type { Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { MachineFlags } from '../../cli/options.js'
-import { intervalNote, type Outcome, percent, type Row, table } from '../../cli/output.js'
+import { type Outcome, table } from '../../cli/output.js'
+import { intervalNote, percent, type Row } from '@ageb/workbench'
 import { attackSettings } from '../../cli/settings.js'
 
 export interface EvalFlags extends MachineFlags {

@@ -1,7 +1,8 @@
 import { families, parameterCount } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
 import { loadCheckpoint, warnIfPoisoned } from '@ageb/workbench'
-import { type Outcome, type Row, table } from '../../cli/output.js'
+import { type Outcome, table } from '../../cli/output.js'
+import { type Row } from '@ageb/workbench'
 
 const SHOWN_CLASSES = 10
 

@@ -5,7 +5,8 @@ import { decodePicture, loadCheckpoint, warnIfPoisoned } from '@ageb/workbench'
 import { InputError, type Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { MachineFlags } from '../../cli/options.js'
-import { type Outcome, percent, type Row, table } from '../../cli/output.js'
+import { type Outcome, table } from '../../cli/output.js'
+import { percent, type Row } from '@ageb/workbench'
 import { pictureFiles } from './picture-files.js'
 
 export interface PredictFlags extends MachineFlags {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import path from 'node:path'
 import {
   type BackdoorPredictions,
@@ -12,14 +11,15 @@ import {
   type PoisonPlan,
   type Stealth,
 } from '@ageb/lab'
-import { runtimeVersion } from 'onnxgrad/node'
 import { saveCheckpoint } from '../../checkpoints/checkpoint-folder.js'
 import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
-import { version } from '../../files/version.js'
 import type { GalleryImage } from '../../stages/gallery-stage.js'
 import type { TrainingOutput } from '../../stages/training-stage.js'
-import type { LoadedModel } from '../loaded-model.js'
+import { environmentNoteOf } from '../environment-note.js'
+import { type LoadedModel, noteOf } from '../loaded-model.js'
+import { writeRecordFile } from '../record-files.js'
 import type { RunFolder } from '../run-folder.js'
+import type { OnMachine } from '../run-kind.js'
 
 /** All that a backdoor experiment found out. */
 export interface BackdoorOutcome {
@@ -39,16 +39,13 @@ export interface BackdoorOutcome {
 /** Writes the record of an experiment, the files that it names and both models into the run's folder. */
 export async function recordBackdoor(
   folder: RunFolder,
-  config: BackdoorRunConfig,
+  config: OnMachine<BackdoorRunConfig>,
   outcome: BackdoorOutcome,
 ): Promise<void> {
   const { attack, surrogate, victim, train, test, plan, stealth, gallery } = outcome
   const { mode, target, rate } = config.poisoning
   const { classNames } = train
-  const write = async (name: string, bytes: Uint8Array) => {
-    await folder.write(name, [bytes])
-    return { name, sha256: createHash('sha256').update(bytes).digest('hex') }
-  }
+  const write = (name: string, bytes: Uint8Array) => writeRecordFile(folder, name, bytes)
   const shown: BackdoorRecord['gallery'] = []
   for (const { index, pictures } of gallery) {
     const files = []
@@ -62,12 +59,7 @@ export async function recordBackdoor(
     format: 1,
     kind: 'backdoor',
     configuration: JSON.parse(JSON.stringify(config)),
-    environment: {
-      ageb: version(),
-      onnxruntime: runtimeVersion ?? 'unknown',
-      device: String(config.device),
-      threads: config.threads,
-    },
+    environment: environmentNoteOf(config),
     data: {
       name: train.name,
       classNames: [...classNames],
@@ -75,7 +67,7 @@ export async function recordBackdoor(
       test: { split: test.split, count: test.count, id: test.id },
       notes: [],
     },
-    models: { surrogate: surrogate ? modelNote(surrogate) : null, victim: modelNote(victim) },
+    models: { surrogate: surrogate ? noteOf(surrogate) : null, victim: noteOf(victim) },
     attack: {
       name: attack.name,
       citation: attack.citation,
@@ -108,15 +100,10 @@ function poisonTable({ labels }: ImageSource, { items }: PoisonPlan): Uint8Array
   })
 }
 
-function modelNote({ name, checkpoint, digest }: LoadedModel) {
-  const { model, provenance } = checkpoint
-  return { name, modelType: model.modelType, imageSize: model.imageSize, digest, poisoned: provenance.poisoned }
-}
-
 /** Saves both fine-tuned models; the backdoored one says so in its own files. */
 async function saveModels(
   folder: RunFolder,
-  { seed }: BackdoorRunConfig,
+  { seed }: Pick<BackdoorRunConfig, 'seed'>,
   { victim, twin, backdoored, train }: BackdoorOutcome,
   { attack, poisoning }: BackdoorRecord,
 ): Promise<void> {

@@ -3,9 +3,9 @@ import {
   configureAttack,
   goals,
   type ImageSource,
-  overlaid,
-  type PoisonPlan,
+  poisonedSet,
   SSIM_WINDOW,
+  surrogateOf,
 } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
@@ -17,7 +17,7 @@ import { stealthStage } from '../../stages/stealth-stage.js'
 import { trainingStage } from '../../stages/training-stage.js'
 import { fitted } from '../fitted.js'
 import { describedModel, loadModel } from '../loaded-model.js'
-import type { RunContext } from '../run-kind.js'
+import type { OnMachine, RunContext } from '../run-kind.js'
 import { splitsOf } from '../splits.js'
 import { attackImages } from './attack-images.js'
 import { recordBackdoor } from './record.js'
@@ -27,7 +27,7 @@ import { recordBackdoor } from './record.js'
  * clean twin fine-tuned alike without poison, and what both predict for every test image. What the store has already
  * is not done again. Record and models are written into the run's folder.
  */
-export async function backdoorRun(context: RunContext, config: BackdoorRunConfig): Promise<void> {
+export async function backdoorRun(context: RunContext, config: OnMachine<BackdoorRunConfig>): Promise<void> {
   const { monitor, stages, folder } = context
   const attack = configureAttack(config.attack, context.attacks)
   const surrogate = attack.needs.surrogate ? await loadModel(config.surrogate, monitor) : undefined
@@ -54,7 +54,7 @@ export async function backdoorRun(context: RunContext, config: BackdoorRunConfig
       height: train.height,
       width: train.width,
       classes: classNames.length,
-      surrogate: surrogate && { ...surrogate.checkpoint, digest: surrogate.digest },
+      surrogate: surrogate && surrogateOf(surrogate.checkpoint),
     }
     const { plan, triggered, gallery } = await attackImages(stages, subject, { train, test, goal }, config)
     const fineTune = (name: string, label: string, data: ImageSource) =>
@@ -69,7 +69,7 @@ export async function backdoorRun(context: RunContext, config: BackdoorRunConfig
         seed: config.seed,
       })
     const twin = await fineTune('clean-twin', 'clean twin', train)
-    const backdoored = await fineTune('victim', 'victim', poisoned(train, plan))
+    const backdoored = await fineTune('victim', 'victim', poisonedSet(train, plan))
     const predict = async ({ output, key }: typeof twin, images: ImageSource) => {
       const input = { engine, model, weights: output.weights, digest: key, images }
       return (await stages.run('predictions', predictionStage, input)).output
@@ -98,15 +98,6 @@ export async function backdoorRun(context: RunContext, config: BackdoorRunConfig
   } finally {
     await runtime.close()
   }
-}
-
-/** The training set in which the plan's images are replaced. */
-function poisoned(train: ImageSource, { items, pixels }: PoisonPlan): ImageSource {
-  return overlaid(train, {
-    indices: Int32Array.from(items, ({ index }) => index),
-    labels: Int32Array.from(items, ({ label }) => label),
-    pixels,
-  })
 }
 
 /** What would make every figure meaningless is refused before hours of work. */
