@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import {
-  attacks,
   goals,
   type ImageSet,
   imageAt,
@@ -8,8 +7,10 @@ import {
   pixelsInMemory,
   predict,
   readAll,
+  renderStages,
+  resolveAttack,
   subsetOf,
-  triggerWithStages,
+  surrogateOf,
 } from '@ageb/lab'
 import type { GalleryEntry } from '@ageb/report'
 import { renderReport } from '@ageb/report'
@@ -57,7 +58,7 @@ export async function writeReport(run: RunFolder, device?: DeviceChoice): Promis
   const { gallery, classNames } = await makeGallery(run, { ...config, ...(device && { device }) })
   const target =
     config.poisoning.mode === 'all-to-all' ? 'the next class' : classNames[config.poisoning.target]!
-  const attack = attacks[config.attack.name]
+  const attack = resolveAttack(config.attack)
   const html = renderReport({
     title: `${attack.name.toUpperCase()} on ${result.dataset}`,
     subtitle: `Surrogate ${config.surrogate}, victim ${config.victim}, seed ${config.seed}`,
@@ -111,7 +112,8 @@ async function makeGallery(
   run: RunFolder,
   config: BackdoorRunConfig,
 ): Promise<{ gallery: GalleryEntry[]; classNames: readonly string[] }> {
-  const surrogate = await loadCheckpoint(config.surrogate)
+  const attack = resolveAttack(config.attack)
+  const surrogate = attack.needs.surrogate && surrogateOf(await loadCheckpoint(config.surrogate))
   const [twin, victim] = await Promise.all([
     loadCheckpoint(run.file('clean-model')),
     loadCheckpoint(run.file('backdoored-model')),
@@ -125,10 +127,14 @@ async function makeGallery(
   const wanted = goals(shown.labels, config.poisoning, test.classNames.length)
   const runtime = startRuntime(config)
   try {
-    const pictures = await triggerWithStages(runtime, { attack: config.attack, surrogate }, shown)
+    const { seed } = config
+    const { height, width } = shown
+    const context = { seed, height, width, classes: test.classNames.length, ...(surrogate && { surrogate }) }
+    const prepared = await attack.prepare({ ...context, runtime })
+    const pictures = await renderStages(runtime, attack.trigger(context, prepared), shown, { seed })
     const size = imageSize(shown)
     const pixels = new Uint8Array(shown.pixels.length)
-    for (const [i, picture] of pictures.entries()) pixels.set(picture.triggered, i * size)
+    for (const [i, picture] of pictures.entries()) pixels.set(picture.image, i * size)
     const triggered = pixelsInMemory(pixels, shown)
     const says = async ({ model, weights }: typeof victim) => {
       const called = await predict(runtime, model, weights, triggered, shown.count)
@@ -136,14 +142,11 @@ async function makeGallery(
     }
     const [victimSays, cleanSays] = [await says(victim), await says(twin)]
     const gallery = await Promise.all(
-      pictures.map(async ({ triggered: pixels, stages }, i): Promise<GalleryEntry> => {
+      pictures.map(async ({ image: pixels, stages }, i): Promise<GalleryEntry> => {
         const clean = imageAt(shown, i)
         const images: [string, Uint8Array][] = [
           ['clean', clean],
-          ...Object.entries(stages).map(([name, data]): [string, Uint8Array] => [
-            name,
-            stagePicture(name, data),
-          ]),
+          ...stages.map(({ name, kind, data }): [string, Uint8Array] => [name, stagePicture(kind, data)]),
           ['triggered', pixels],
           ['10×|Δ|', amplifiedDifference(clean, pixels)],
         ]

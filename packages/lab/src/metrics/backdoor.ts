@@ -1,38 +1,8 @@
-import { goals, type PoisoningConfig, poisonedIndices } from '../attacks/core/poisoning.js'
-import type { Trigger } from '../attacks/core/trigger.js'
-import { imagesInMemory } from '../images/image-set.js'
+import { goals, type PoisoningConfig } from '../attacks/core/poisoning.js'
 import type { ImageSource } from '../images/image-source.js'
-import { overlaid, subsetOf } from '../images/views.js'
 import type { BackdoorRates, Confusion, Rate, Stealth } from './figures.js'
 import { accuracy, backdoorRates, confusion } from './rates.js'
 import { stealth } from './stealth.js'
-
-/** A training set with poison in it, and which of its images were poisoned. */
-export interface PoisonedSet {
-  readonly set: ImageSource
-  readonly indices: Int32Array
-}
-
-/** Triggers and relabels a seeded choice of the training images. */
-export async function poison(
-  set: ImageSource,
-  config: PoisoningConfig,
-  trigger: Trigger,
-  seed: number,
-  progress?: (done: number) => void,
-): Promise<PoisonedSet> {
-  const indices = poisonedIndices(set, config, seed)
-  const chosen = subsetOf(set, indices)
-  const pixels = await trigger.apply(chosen, progress)
-  return {
-    set: overlaid(set, {
-      indices,
-      pixels: imagesInMemory({ ...chosen, pixels }),
-      labels: goals(chosen.labels, config, set.classNames.length),
-    }),
-    indices,
-  }
-}
 
 /** What two models, fine-tuned alike with and without poison, call the same test images. */
 export interface Predictions {

@@ -4,12 +4,14 @@ import {
   type BackdoorEvaluation,
   type Checkpoint,
   evaluateBackdoor,
+  type ImageProgram,
   type ImageSource,
-  imagesInMemory,
-  loadTrigger,
-  poison,
+  poisonedSet,
   predict,
+  renderToMemory,
+  resolveAttack,
   SSIM_WINDOW,
+  surrogateOf,
   type Weights,
 } from '@ageb/lab'
 import { InputError, type Runtime } from 'onnxgrad'
@@ -41,9 +43,10 @@ export async function backdoorRun(
 ): Promise<BackdoorRunResult> {
   const startedAt = new Date()
   const config = check(backdoorRunConfig, plain, run.file('config.yaml'))
-  const surrogate = await loadCheckpoint(config.surrogate)
+  const attack = resolveAttack(config.attack)
+  const surrogate = attack.needs.surrogate ? await loadCheckpoint(config.surrogate) : undefined
   const loaded = await loadCheckpoint(config.victim, { withoutClassifier: true })
-  warnIfPoisoned(monitor, config.surrogate, surrogate)
+  if (surrogate) warnIfPoisoned(monitor, config.surrogate, surrogate)
   warnIfPoisoned(monitor, config.victim, loaded)
   const load = (split: string) =>
     loadImages(monitor, { dataset: config.dataset, split, size: loaded.model.imageSize })
@@ -51,7 +54,7 @@ export async function backdoorRun(
   const { classNames } = train
   const victim = fitted(monitor, config.victim, loaded, { classNames, seed: config.seed })
   assertFits(victim.model, train)
-  assertFits(surrogate.model, train)
+  if (surrogate) assertFits(surrogate.model, train)
   if (Math.min(test.height, test.width) < SSIM_WINDOW) {
     throw new InputError(
       `${test.name} has ${test.width}×${test.height} images, but SSIM needs ${SSIM_WINDOW} pixels a side`,
@@ -60,7 +63,14 @@ export async function backdoorRun(
 
   const runtime = startRuntime(config)
   try {
-    const { poisoned, triggered } = await triggerImages(runtime, config, surrogate, train, test, monitor)
+    const { poisoned, indices, triggered } = await triggerImages(
+      runtime,
+      config,
+      surrogate,
+      train,
+      test,
+      monitor,
+    )
     const fineTune = (phase: string, data: ImageSource) =>
       trackedTraining({
         run,
@@ -76,24 +86,23 @@ export async function backdoorRun(
       })
     const recipe = recipeOf(config, victim, train)
     const twin = (await knownTwin(config, recipe)) ?? (await fineTune('clean', train))
-    const backdoored = await fineTune('poisoned', poisoned.set)
+    const backdoored = await fineTune('poisoned', poisoned)
 
     const call = (weights: Weights, images: ImageSource) =>
       predict(runtime, victim.model, weights, images, BATCH)
-    const triggeredTest = imagesInMemory({ ...test, split: test.split, pixels: triggered })
     const evaluation = await evaluateBackdoor(
       test,
-      triggeredTest,
+      triggered,
       {
         twinClean: await call(twin, test),
-        twinTriggered: await call(twin, triggeredTest),
+        twinTriggered: await call(twin, triggered),
         victimClean: await call(backdoored, test),
-        victimTriggered: await call(backdoored, triggeredTest),
+        victimTriggered: await call(backdoored, triggered),
       },
       config.poisoning,
     )
     await saveModels(run, config, victim, { twin, backdoored }, train, recipe)
-    await run.write('poisoned-indices.json', `${JSON.stringify([...poisoned.indices])}\n`)
+    await run.write('poisoned-indices.json', `${JSON.stringify([...indices])}\n`)
     const speed = await trainingSpeed(
       runtime,
       victim.model,
@@ -102,7 +111,7 @@ export async function backdoorRun(
       (await run.events()).filter(event => event.phase === 'poisoned'),
     )
     const finishedAt = new Date()
-    await run.finish(figuresOf(config, evaluation, train, poisoned.indices.length), {
+    await run.finish(figuresOf(config, evaluation, train, indices.length), {
       seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
       speed,
       startedAt: startedAt.toISOString(),
@@ -138,22 +147,39 @@ async function knownTwin({ cleanTwin }: BackdoorRunConfig, recipe: string): Prom
 /** Poisons the training set and triggers the test images. */
 async function triggerImages(
   runtime: Runtime,
-  config: BackdoorRunConfig,
-  surrogate: Checkpoint,
+  { attack: chosen, poisoning, seed }: BackdoorRunConfig,
+  surrogate: Checkpoint | undefined,
   train: ImageSource,
   test: ImageSource,
   monitor: Monitor,
 ) {
-  const trigger = await loadTrigger(runtime, { attack: config.attack, surrogate })
-  const count = Math.round(config.poisoning.rate * train.count)
+  const attack = resolveAttack(chosen)
+  const { height, width, classNames } = train
+  const context = {
+    ...{ seed, height, width, classes: classNames.length },
+    ...(surrogate && { surrogate: surrogateOf(surrogate) }),
+  }
+  const count = Math.round(poisoning.rate * train.count)
   const bar = monitor.progress('triggers', count + test.count)
+  let done = 0
+  const render = async (program: ImageProgram, images: ImageSource) => {
+    const before = done
+    return renderToMemory(runtime, program, images, {
+      seed,
+      progress(now) {
+        done = before + now
+        bar.update(done)
+      },
+    })
+  }
   try {
-    const poisoned = await poison(train, config.poisoning, trigger, config.seed, done => bar.update(done))
-    const triggered = await trigger.apply(test, done => bar.update(count + done))
-    return { poisoned, triggered }
+    const prepared = await attack.prepare({ ...context, runtime })
+    const plan = await attack.poison({ ...context, train, poisoning, render }, prepared)
+    const triggered = await render(attack.trigger(context, prepared), test)
+    const indices = plan.items.flatMap(({ index, role }) => (role === 'poison' ? [index] : []))
+    return { poisoned: poisonedSet(train, plan), indices, triggered }
   } finally {
     bar.stop()
-    await trigger.release()
   }
 }
 
