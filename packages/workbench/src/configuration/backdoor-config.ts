@@ -1,9 +1,8 @@
-import { attackConfig, poisoningConfig, trainingConfig } from '@ageb/lab'
+import { attackConfig, expandPoisoning, poisoningConfig, trainingConfig } from '@ageb/lab'
 import { z } from 'zod'
 import { common } from './train-config.js'
 
-/** Configuration of a backdoor experiment: `ageb run` and `ageb demo`. */
-export const backdoorRunConfig = z.strictObject({
+const spelledOut = z.strictObject({
   kind: z.literal('backdoor'),
   ...common,
   surrogate: z
@@ -16,7 +15,7 @@ export const backdoorRunConfig = z.strictObject({
     .string()
     .default('vit-cifar10')
     .describe('checkpoint that is fine-tuned: a folder, a bundled name or owner/name on the hub'),
-  attack: attackConfig.prefault({ name: 'ageb' }),
+  attack: attackConfig.prefault({}),
   poisoning: poisoningConfig.prefault({}),
   training: trainingConfig.prefault({}),
   heldOut: z
@@ -27,4 +26,10 @@ export const backdoorRunConfig = z.strictObject({
       'training images to hold out and evaluate on in place of the test split, to choose parameters with',
     ),
 })
+
+/**
+ * Configuration of a backdoor experiment: `ageb run` and `ageb demo`. What the attack's preset and paper say of attack
+ * and poisoning holds where no key says otherwise.
+ */
+export const backdoorRunConfig = z.preprocess(config => expandPoisoning(config), spelledOut)
 export type BackdoorRunConfig = z.infer<typeof backdoorRunConfig>

@@ -7,11 +7,12 @@ import {
   confusion,
   goals,
   type ImageSource,
-  loadTrigger,
-  pixelsInMemory,
   predict,
   type Rate,
   rate,
+  renderToMemory,
+  resolveAttack,
+  surrogateOf,
 } from '@ageb/lab'
 import type { BackdoorRunConfig, Monitor } from '@ageb/workbench'
 import { loadCheckpoint, loadImages, UsageError, warnIfPoisoned } from '@ageb/workbench'
@@ -98,7 +99,7 @@ async function underAttack(
   { model, weights }: Checkpoint,
   images: ImageSource,
   clean: Int32Array,
-  { attack, surrogate: surrogateName, poisoning }: BackdoorRunConfig,
+  { attack, surrogate: surrogateName, poisoning, seed }: BackdoorRunConfig,
   terminal: Monitor,
 ) {
   const classes = model.classNames.length
@@ -107,25 +108,31 @@ async function underAttack(
       `poisoning.target is ${poisoning.target}, but ${images.name} has the classes 0 to ${classes - 1}`,
     )
   }
-  const surrogate = await loadCheckpoint(surrogateName)
-  warnIfPoisoned(terminal, surrogateName, surrogate)
-  assertFits(surrogate.model, images)
-  const trigger = await loadTrigger(runtime, { attack, surrogate })
+  const configured = resolveAttack(attack)
+  const surrogate = configured.needs.surrogate ? await loadCheckpoint(surrogateName) : undefined
+  if (surrogate) {
+    warnIfPoisoned(terminal, surrogateName, surrogate)
+    assertFits(surrogate.model, images)
+  }
+  const { height, width, labels } = images
+  const context = { seed, height, width, classes, ...(surrogate && { surrogate: surrogateOf(surrogate) }) }
   const bar = terminal.progress('triggers', images.count)
   try {
-    const pixels = await trigger.apply(images, done => bar.update(done))
-    const triggered = await predict(runtime, model, weights, pixelsInMemory(pixels, images), BATCH)
-    const { labels } = images
+    const prepared = await configured.prepare({ ...context, runtime })
+    const pixels = await renderToMemory(runtime, configured.trigger(context, prepared), images, {
+      seed,
+      progress: done => bar.update(done),
+    })
+    const triggered = await predict(runtime, model, weights, pixels, BATCH)
     const { asr, ra, baseRate } = backdoorRates({
       labels,
       goals: goals(labels, poisoning, classes),
       clean,
       triggered,
     })
-    return { attack, poisoning, surrogate: surrogateName, asr, ra, baseRate }
+    return { attack, poisoning, ...(surrogate && { surrogate: surrogateName }), asr, ra, baseRate }
   } finally {
     bar.stop()
-    await trigger.release()
   }
 }
 

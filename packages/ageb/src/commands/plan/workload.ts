@@ -1,12 +1,15 @@
 import { stat } from 'node:fs/promises'
 import {
-  type AttackConfig,
   buildModel,
+  type ConfiguredAttack,
   classifierGraph,
   fit,
   type Model,
   type ModelConfig,
-  triggerGraph,
+  needsOf,
+  programGraph,
+  resolveAttack,
+  surrogateOf,
 } from '@ageb/lab'
 import type { BackdoorRunConfig, Monitor, TrainRunConfig } from '@ageb/workbench'
 import { bundledModels, loadCheckpoint, parseHubId, splitSize, UsageError } from '@ageb/workbench'
@@ -40,19 +43,16 @@ export async function workloadOf(
     return { data, model, trainings: 1, otherOperations: data.test * forward(model) }
   }
   const model = await fitted(config.victim, data, config.seed)
-  const there = await isThere(config.surrogate)
-  if (!there)
-    terminal.say(
-      `the surrogate ${config.surrogate} is not there yet: it is taken to be such a model as the victim`,
-    )
-  const surrogate = there ? await fitted(config.surrogate, data, config.seed) : model
+  const attack = resolveAttack(config.attack)
+  const surrogate = attack.needs.surrogate ? await surrogateLike(model, config, data, terminal) : undefined
   const triggered = Math.round(config.poisoning.rate * data.train) + data.test
   const trainings = config.cleanTwin === undefined ? 2 : 1
   return {
     data,
     model,
     trainings,
-    otherOperations: triggered * trigger(surrogate, config.attack) + 4 * data.test * forward(model),
+    otherOperations:
+      triggered * (surrogate ? trigger(surrogate, attack) : 0) + 4 * data.test * forward(model),
   }
 }
 
@@ -112,8 +112,24 @@ function forward(model: Model): number {
   return matrixOperations(classifierGraph(model, placeholderWeights(model), images)) / images
 }
 
-function trigger(model: Model, attack: AttackConfig): number {
-  const batch = model.fixedBatch ?? COUNTED
-  const surrogate = { model, weights: placeholderWeights(model) }
-  return matrixOperations(triggerGraph({ attack, surrogate, batch })) / batch
+/** The model that triggers are computed with. */
+async function surrogateLike(
+  victim: Model,
+  { surrogate, seed }: BackdoorRunConfig,
+  data: DataShape,
+  terminal: Monitor,
+): Promise<Model> {
+  if (await isThere(surrogate)) return fitted(surrogate, data, seed)
+  terminal.say(`the surrogate ${surrogate} is not there yet: it is taken to be such a model as the victim`)
+  return victim
+}
+
+/** Operations of one trigger that is computed with a model; those that need none are not worth counting. */
+function trigger(model: Model, attack: ConfiguredAttack): number {
+  const { imageSize: side, classNames } = model
+  const surrogate = surrogateOf({ model, weights: placeholderWeights(model) })
+  const context = { seed: 1, height: side, width: side, classes: classNames.length, surrogate }
+  const program = attack.trigger(context, {})
+  const batch = needsOf(program).fixedBatch ?? COUNTED
+  return matrixOperations(programGraph(program, { batch, height: side, width: side }).graph) / batch
 }
