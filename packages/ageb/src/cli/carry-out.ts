@@ -1,5 +1,12 @@
 import path from 'node:path'
-import { type FinishedRun, resolveConfiguration, RunFolder, resumeRun, startRun, UsageError } from '@ageb/workbench'
+import {
+  type FinishedRun,
+  RunFolder,
+  resolveConfiguration,
+  resumeRun,
+  startRun,
+  UsageError,
+} from '@ageb/workbench'
 import type { Command } from 'commander'
 import { Interrupted, listenForInterruption } from './interruption.js'
 import type { MachineFlags } from './options.js'

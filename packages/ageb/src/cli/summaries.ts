@@ -29,7 +29,11 @@ function timingRows(timing: RunTiming | null): Row[] {
     ...(reused.length > 0 ? [['taken from the store', reused.join(', ')] as Row] : []),
     ...(imagesPerSecond !== undefined && gflopsPerStep !== undefined && mfu !== undefined
       ? ([
-          ['training speed', `${imagesPerSecond.toFixed(0)} images/s`, `${gflopsPerStep.toFixed(1)} GFLOP a step`],
+          [
+            'training speed',
+            `${imagesPerSecond.toFixed(0)} images/s`,
+            `${gflopsPerStep.toFixed(1)} GFLOP a step`,
+          ],
           ['… of the matrix throughput', percent(mfu), `of ${gemmGflops.toFixed(0)} GFLOP/s`],
         ] as Row[])
       : []),

@@ -1,10 +1,10 @@
 import { accuracyChart, lossChart, renderReport, reportInput } from '@ageb/report'
 import {
   type FinishedRun,
+  type RunFolder,
   readBackdoorRecord,
   readTiming,
   readTrainRecord,
-  type RunFolder,
 } from '@ageb/workbench'
 
 /**

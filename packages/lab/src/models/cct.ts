@@ -110,6 +110,7 @@ function buildCCT(config: CCTConfig, task: Task): Model {
       const pooled = reshape(matmul(weights, normalized), [batch, width])
       return {
         logits: dense(pooled, 'classifier'),
+        features: pooled,
         attention: probabilities.map(map => patchAttention(map, 0)),
       }
     },

@@ -2,7 +2,7 @@ import { conv2d, layerNorm, linear, mul, pad, reduceMean, reshape, transpose, ty
 import { z } from 'zod'
 import { activate, activationName } from './activation.js'
 import { defineFamily } from './define-family.js'
-import { normDense, residuals } from './encoder.js'
+import { normDense, normedHead, residuals } from './encoder.js'
 import { normalizationOf, normalize } from './image-input.js'
 import type { Model, Task } from './model.js'
 import { ParameterList } from './parameters.js'
@@ -89,8 +89,8 @@ function buildConvNext(config: ConvNextConfig, task: Task): Model {
       }
       const activations = transpose(x, [0, 3, 1, 2])
       const pooled = reduceMean(activations, [2, 3])
-      const classify = normDense(p, pooled, 'convnext.layernorm', config.layer_norm_eps)
-      return { logits: classify('classifier'), attention: [], activations }
+      const head = normedHead(p, pooled, 'convnext.layernorm', config.layer_norm_eps)
+      return { logits: head.logits('classifier'), features: head.features, attention: [], activations }
     },
   }
 }

@@ -1,4 +1,4 @@
-import { add, concat, expand, mul, reshape, slice, type Value } from 'onnxgrad'
+import { add, concat, expand, mul, reshape, slice } from 'onnxgrad'
 import { z } from 'zod'
 import { defineFamily } from './define-family.js'
 import {
@@ -8,7 +8,7 @@ import {
   declareEncoder,
   encode,
   encoderKeys,
-  normDense,
+  normedHead,
 } from './encoder.js'
 import { normalizationOf, normalize } from './image-input.js'
 import type { Model, Task } from './model.js'
@@ -90,12 +90,19 @@ function buildDeiT(config: DeiTConfig, task: Task): Model {
       })
       const { tokens, probabilities } = encode(p, 'deit.encoder.layer', first, config, options)
       // Normalization works on each token alone, so a head's token is taken first.
-      const [logits, other] = heads.map((head, i): Value => {
+      const read = heads.map((head, i) => {
         const token = reshape(slice(tokens, [1], [i], [i + 1]), [batch, width])
-        return normDense(p, token, 'deit.layernorm', layer_norm_eps)(head)
+        const { features, logits } = normedHead(p, token, 'deit.layernorm', layer_norm_eps)
+        return { features, logits: logits(head) }
       })
+      const [{ logits }, other] = read as [(typeof read)[0], (typeof read)[0]?]
       return {
-        logits: other ? mul(add(logits!, other), 0.5) : logits!,
+        logits: other ? mul(add(logits, other.logits), 0.5) : logits,
+        // Of two heads, what one reads and then what the other does.
+        features: concat(
+          read.map(({ features }) => features),
+          1,
+        ),
         attention: probabilities.map(map => patchAttention(map, TOKENS)),
       }
     },

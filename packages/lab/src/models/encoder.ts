@@ -1,6 +1,7 @@
 import {
   add,
   fusedMatMul,
+  layerNorm,
   linear,
   matmul,
   mul,
@@ -115,6 +116,15 @@ export function encode(
 export function normDense(p: Parameters, x: Value, norm: string, epsilon: number): (name: string) => Value {
   const apply = normalizedLinear(x, p[`${norm}.weight`]!, p[`${norm}.bias`]!, epsilon)
   return name => apply(p[`${name}.weight`]!, p[`${name}.bias`])
+}
+
+/** A normalization by name and the heads that read it: its output, and the logits of a head by name. */
+export function normedHead(p: Parameters, x: Value, norm: string, epsilon: number) {
+  return {
+    features: layerNorm(x, p[`${norm}.weight`]!, p[`${norm}.bias`]!, epsilon),
+    // Not of `features`: this form is cheaper in training, and what nobody asks for is left out of a graph.
+    logits: normDense(p, x, norm, epsilon),
+  }
 }
 
 /** Adds residual branches one after the other, each scaled as stochastic depth wants it. */

@@ -1,4 +1,5 @@
 import { Graph, InputError, type OnnxModel, type Value } from 'onnxgrad'
+import { headInput } from './head-input.js'
 import { normalizationOf, normalize } from './image-input.js'
 import type { AttentionMap, Model, Task } from './model.js'
 import { patchAttention } from './patches.js'
@@ -35,7 +36,11 @@ export function importedModel(
     )
     const logits = logitsOf(outputs)
     const feeding = ancestors(logits)
-    return { logits, inner: [...new Set(values.values())].filter(value => feeding.has(value)) }
+    return {
+      logits,
+      features: headInput(logits, pixels),
+      inner: [...new Set(values.values())].filter(value => feeding.has(value)),
+    }
   }
   const probe = new Graph()
   const found = build({}, probe.input('pixels', 'float32', [fixedBatch ?? PROBE, 3, side, side]))
@@ -61,11 +66,11 @@ export function importedModel(
     leadingTokens,
     ...normalization,
     forward(parameters, pixels) {
-      const { logits, inner } = build(parameters, pixels)
+      const { logits, features, inner } = build(parameters, pixels)
       const batch = pixels.shape[0]!
       const attention = inner.filter(isAttention).map(value => mapOf(value, batch))
       const activations = attention.length > 0 ? undefined : inner.filter(isFeatureMap).at(-1)
-      return { logits, attention, ...(activations && { activations }) }
+      return { logits, attention, ...(features && { features }), ...(activations && { activations }) }
     },
   }
 }

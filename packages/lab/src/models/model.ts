@@ -52,6 +52,11 @@ export interface AttentionMap {
 export interface ForwardResult {
   /** float32 (N, classes), before the softmax. */
   readonly logits: Value
+  /**
+   * What the head reads, float32 (N, width): the logits are a linear function of it. None where an imported file's
+   * logits are no matrix product of one vector an image.
+   */
+  readonly features?: Value
   /** Of every block, from the input on; empty for models without attention. */
   readonly attention: readonly AttentionMap[]
   /**
@@ -127,12 +132,12 @@ function truncatedNormal(rng: Rng): number {
   }
 }
 
-/** The model's weights as constants of a graph. */
+/** The model's weights as constants of a graph, which have their names there unless those are taken. */
 export function bakeWeights(graph: Graph, model: Model, weights: Weights, scope = ''): Record<string, Value> {
   return Object.fromEntries(
     Object.entries(model.parameters).map(([name, { shape }]) => [
       name,
-      graph.initializer(`${scope}${name}`, 'float32', shape, weights[name]!),
+      graph.initializer(graph.unused(`${scope}${name}`), 'float32', shape, weights[name]!),
     ]),
   )
 }

@@ -118,7 +118,7 @@ function buildPreActResNet(config: PreActResNetConfig, task: Task): Model {
       }
       const pooled = reshape(globalAveragePool(x), [x.shape[0]!, x.shape[1]!])
       const logits = linear(pooled, p['classifier.weight']!, p['classifier.bias']!)
-      return { logits, attention: [], activations: x, buffers }
+      return { logits, features: pooled, attention: [], activations: x, buffers }
     },
   }
 }

@@ -134,7 +134,7 @@ function buildResNet(config: ResNetConfig, task: Task): Model {
       }
       const pooled = reshape(globalAveragePool(x), [x.shape[0]!, x.shape[1]!])
       const logits = linear(pooled, p['classifier.1.weight']!, p['classifier.1.bias']!)
-      return { logits, attention: [], activations: x, buffers }
+      return { logits, features: pooled, attention: [], activations: x, buffers }
     },
   }
 }

@@ -125,7 +125,8 @@ function buildSwin(config: SwinConfig, task: Task): Model {
         if (stage.merges) x = graph.within('downsample', () => merge(p, x, stage))
       }
       const last = layerNorm(x, p['swin.layernorm.weight']!, p['swin.layernorm.bias']!, config.layer_norm_eps)
-      return { logits: dense(p, reduceMean(last, [1]), 'classifier'), attention }
+      const features = reduceMean(last, [1])
+      return { logits: dense(p, features, 'classifier'), features, attention }
     },
   }
 }

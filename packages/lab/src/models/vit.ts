@@ -8,7 +8,7 @@ import {
   declareEncoder,
   encode,
   encoderKeys,
-  normDense,
+  normedHead,
 } from './encoder.js'
 import { normalizationOf, normalize } from './image-input.js'
 import type { Model, ModelParameter, Task } from './model.js'
@@ -68,8 +68,12 @@ function buildViT(config: ViTConfig, task: Task): Model {
       const { tokens, probabilities } = encode(p, 'vit.encoder.layer', first, config, options)
       // Normalization works on each token alone, so the class token is taken first.
       const last = reshape(slice(tokens, [1], [0], [1]), [batch, width])
-      const logits = normDense(p, last, 'vit.layernorm', config.layer_norm_eps)('classifier')
-      return { logits, attention: probabilities.map(map => patchAttention(map, 1)) }
+      const head = normedHead(p, last, 'vit.layernorm', config.layer_norm_eps)
+      return {
+        logits: head.logits('classifier'),
+        features: head.features,
+        attention: probabilities.map(map => patchAttention(map, 1)),
+      }
     },
   }
 }

@@ -1,36 +1,66 @@
-import type { Tensor } from 'onnxgrad'
+import type { Feeds, Tensor } from 'onnxgrad'
 import { augment } from '../images/augment.js'
 import { type ImageSource, imageSize } from '../images/image-source.js'
 import { mix, mixes } from '../images/mix.js'
 import { type Rng, rng } from '../random/rng.js'
+import type { Objective } from './objective.js'
 import type { TrainingConfig } from './training-config.js'
 
-/** The feeds of step i: images in the epoch's order, augmented, with their labels; or mixed, with their targets. */
-export function batcher(
-  data: ImageSource,
-  config: TrainingConfig,
-  seed: number,
-  perEpoch: number,
-  branches: number,
-) {
+/** What one step is fed, but for its scalars. */
+export interface Batch {
+  /** Which images of the data, in the order of the examples. */
+  readonly indices: Int32Array
+  readonly feeds: Feeds
+  /** Names of the feeds that nobody else holds, so that their memory may go over to a session. */
+  readonly own: readonly string[]
+}
+
+export interface BatcherOptions {
+  readonly data: ImageSource
+  readonly config: TrainingConfig
+  readonly seed: number
+  /** Of the model, that stochastic depth can drop. */
+  readonly branches: number
+  /** Whose hook may change what is fed. */
+  readonly objective?: Objective
+}
+
+/** Number of optimizer steps; the last incomplete batch of an epoch is left out. */
+export function stepsOf(images: number, config: TrainingConfig): { perEpoch: number; total: number } {
+  const perEpoch = Math.floor(images / config.batchSize)
+  return { perEpoch, total: Math.round(perEpoch * config.epochs) }
+}
+
+/**
+ * The batch of step i, from 0, a function of its number alone: images in the epoch's order, augmented, with their
+ * labels; or mixed, with their targets; then changed by the objective's hook. Several may be under way at the same time.
+ */
+export function batcher(options: BatcherOptions): (i: number) => Promise<Batch> {
+  const { data, config, seed, branches, objective } = options
   const { batchSize, stochasticDepth } = config
+  const { perEpoch } = stepsOf(data.count, config)
   const { height, width } = data
   const size = imageSize(data)
   const shape = [batchSize, 3, height, width]
   const classes = data.classNames.length
+  const stored = new Uint8Array(size)
   let order: { epoch: number; indices: Int32Array } | undefined
-  return async (i: number): Promise<Record<string, Tensor>> => {
+  return async i => {
     const epoch = Math.floor(i / perEpoch)
     if (order?.epoch !== epoch)
       order = { epoch, indices: rng(seed, 'shuffle', epoch).permutation(data.count) }
     const random = rng(seed, 'augment', i)
     const first = (i % perEpoch) * batchSize
     const indices = order.indices.subarray(first, first + batchSize)
-    const stored = new Uint8Array(batchSize * size)
-    await data.read(indices, stored)
     const pixels = new Uint8Array(batchSize * size)
-    const part = (all: Uint8Array, b: number) => all.subarray(b * size, (b + 1) * size)
-    for (let b = 0; b < batchSize; b++) augment(part(stored, b), part(pixels, b), data, config, random)
+    await data.read(indices, pixels)
+    if (config.crop > 0 || config.flip) {
+      for (let start = 0; start < pixels.length; start += size) {
+        const image = pixels.subarray(start, start + size)
+        stored.set(image)
+        augment(stored, image, data, config, random)
+      }
+    }
     const labels = Int32Array.from(indices, index => data.labels[index]!)
     const feeds: Record<string, Tensor> = {}
     if (mixes(config)) {
@@ -45,7 +75,9 @@ export function batcher(
       const scale = branchScale(branches, batchSize, stochasticDepth, random)
       feeds.branchScale = { dtype: 'float32', shape: [branches, batchSize], data: scale }
     }
-    return feeds
+    const context = { step: i + 1, rng: rng(seed, 'objective', i), indices }
+    const changed = (await objective?.batch?.({ ...feeds }, context)) ?? feeds
+    return { indices, feeds: changed, own: Object.keys(feeds).filter(name => changed[name] === feeds[name]) }
   }
 }
 

@@ -5,8 +5,9 @@ import { initialWeights, type Weights } from '../models/model.js'
 import { rng } from '../random/rng.js'
 import { tinyImages } from '../testing/tiny.js'
 import { tinyPreActResNet, tinyResNet } from '../testing/tiny-resnet.js'
-import { type TrainingState, train, trainingStep } from './train.js'
+import { type TrainingState, train } from './train.js'
 import { trainingConfig } from './training-config.js'
+import { trainingStep } from './training-step.js'
 
 const runtime = startRuntime({ threads: 1 })
 afterAll(() => runtime.close())

@@ -15,9 +15,10 @@ import { predict } from '../inference/classifier.js'
 import { initialWeights, type Weights } from '../models/model.js'
 import { rng } from '../random/rng.js'
 import { tinyImages, tinyViT } from '../testing/tiny.js'
-import { batcher } from './batches.js'
-import { type StepEvent, stepsOf, type TrainingState, train, trainingStep } from './train.js'
+import { batcher, stepsOf } from './batches.js'
+import { type StepDetails, type StepEvent, type TrainingState, train } from './train.js'
 import { type TrainingConfig, trainingConfig } from './training-config.js'
+import { trainingStep } from './training-step.js'
 
 const runtime = startRuntime({ threads: 1 })
 afterAll(() => runtime.close())
@@ -141,8 +142,9 @@ describe('train', () => {
       initialState: step.initialState(weights),
     })
     const rate = warmupCosine({ peak: 0.01, steps: 8, warmup: 2 })
-    const next = batcher(data, config, 3, 3, model.branches)
-    for (let i = 0; i < 8; i++) await session.run({ ...(await next(i)), ...step.scalars(i + 1, rate(i)) })
+    const next = batcher({ data, config, seed: 3, branches: model.branches })
+    for (let i = 0; i < 8; i++)
+      await session.run({ ...(await next(i)).feeds, ...step.scalars(i + 1, rate(i)) })
     const state = await session.readState()
     await session.release()
     const looped = Object.keys(weights).map(name => [name, state[name]!.data as Float32Array])
@@ -156,6 +158,70 @@ describe('train', () => {
     const right = (called: Int32Array) => called.filter((label, i) => label === test.labels[i]).length
     expect(right(await predict(runtime, model, trained, test, 25))).toBeGreaterThan(50)
     expect(right(await predict(runtime, model, weights, test, 25))).toBeLessThan(40)
+  })
+})
+
+describe('data that are read while the model runs', () => {
+  /** The images from a source that takes its time, another for every read. */
+  function slowly(fails?: number) {
+    const reads = { begun: 0, underWay: 0 }
+    const source = {
+      ...data,
+      async read(indices: ArrayLike<number>, out: Uint8Array) {
+        const i = reads.begun++
+        reads.underWay++
+        try {
+          await new Promise(resolve => setTimeout(resolve, (i * 7) % 20))
+          if (i === fails) throw new InputError('image 17 is damaged')
+          await data.read(indices, out)
+        } finally {
+          reads.underWay--
+        }
+      },
+    }
+    return { reads, source }
+  }
+
+  it('lead to the same bits, and are asked for before they are needed', async () => {
+    const { reads, source } = slowly()
+    const begun: number[] = []
+    const times: StepDetails[] = []
+    const steps: StepEvent[] = []
+    const onStep = (event: StepEvent, details: StepDetails) => {
+      steps.push(event)
+      begun.push(reads.begun)
+      times.push(details)
+    }
+    const slow = hex(await train({ ...options, data: source, onStep }))
+    const plain = await whole()
+    expect(slow).toEqual(plain.weights)
+    expect(steps).toEqual(plain.steps)
+    // Four batches ahead of every step but the last ones.
+    expect(begun).toEqual([5, 6, 7, 8, 8, 8, 8, 8])
+    for (const { seconds, dataWaitSeconds } of times) {
+      expect(dataWaitSeconds).toBeGreaterThanOrEqual(0)
+      expect(seconds).toBeGreaterThan(dataWaitSeconds)
+    }
+  })
+
+  it('that cannot be read end the training where they are needed, with their own error', async () => {
+    const { reads, source } = slowly(4)
+    const steps: number[] = []
+    const onStep = ({ step }: StepEvent) => steps.push(step)
+    await expect(train({ ...options, data: source, onStep })).rejects.toThrow(
+      new InputError('image 17 is damaged'),
+    )
+    expect(steps).toEqual([1, 2, 3, 4])
+    expect(reads.underWay).toBe(0)
+  })
+
+  it('are not under way any more when the training was stopped', async () => {
+    const { reads, source } = slowly()
+    const abort = new AbortController()
+    const onStep = () => abort.abort(new Error('stopped by hand'))
+    const stopped = train({ ...options, data: source, onStep, signal: abort.signal })
+    await expect(stopped).rejects.toThrow('stopped by hand')
+    expect(reads).toEqual({ begun: 5, underWay: 0 })
   })
 })
 
@@ -181,7 +247,7 @@ describe('the training step', () => {
 
   it('of mixed images that were not mixed learns what it learns of labels', async () => {
     const plain = { ...config, stochasticDepth: 0 }
-    const feeds = await batcher(data, plain, 3, 3, model.branches)(0)
+    const { feeds } = await batcher({ data, config: plain, seed: 3, branches: model.branches })(0)
     const targets = Float32Array.from({ length: count * 3 }, (_, i) =>
       Number(feeds.labels!.data[Math.floor(i / 3)]) === i % 3 ? 1 : 0,
     )
@@ -308,7 +374,11 @@ describe('a training that cannot go on says why', () => {
 describe('batches', () => {
   const plain = { ...config, crop: 0, flip: false, stochasticDepth: 0.5 }
   const perEpoch = 3
-  const next = batcher(data, plain, 3, perEpoch, model.branches)
+  const feedsOf = (changes: Partial<TrainingConfig>) => {
+    const make = batcher({ data, config: { ...plain, ...changes }, seed: 3, branches: model.branches })
+    return async (i: number) => (await make(i)).feeds
+  }
+  const next = feedsOf({})
   const imagesOf = async (i: number) => {
     const { images, labels } = await next(i)
     return Array.from({ length: 8 }, (_, b) => {
@@ -337,7 +407,7 @@ describe('batches', () => {
   })
 
   it('of mixed images have soft targets, and do not depend on what was asked before', async () => {
-    const mixed = batcher(data, { ...plain, mixup: 0.5, cutmix: 0.5 }, 3, perEpoch, model.branches)
+    const mixed = feedsOf({ mixup: 0.5, cutmix: 0.5 })
     const [later, { branchScale }] = [await mixed(4), await next(4)]
     expect(Object.keys(later)).toEqual(['images', 'targets', 'branchScale'])
     expect(later.branchScale).toEqual(branchScale)

@@ -1,24 +1,16 @@
-import {
-  type BatchInput,
-  buildTrainStep,
-  cast,
-  correctCount,
-  crossEntropy,
-  type Device,
-  div,
-  freeze,
-  InputError,
-  layerwiseRates,
-  type ParameterSpec,
-  type Runtime,
-  type Tensor,
-} from 'onnxgrad'
-import type { ImageSize, ImageSource } from '../images/image-source.js'
-import { mixes } from '../images/mix.js'
+import { InputError, type Runtime, type Tensor } from 'onnxgrad'
+import { type ImageSource, imageSize } from '../images/image-source.js'
 import type { Model, Weights } from '../models/model.js'
-import { batcher } from './batches.js'
+import { batcher, stepsOf } from './batches.js'
 import { learningRate } from './learning-rate.js'
-import { optimizerOf, type TrainingConfig } from './training-config.js'
+import { crossEntropyObjective, type Objective } from './objective.js'
+import { readAhead } from './read-ahead.js'
+import type { TrainingConfig } from './training-config.js'
+import { trainingStep } from './training-step.js'
+
+/** Batches that are read and augmented ahead of the step: no more, and not more than so many bytes of them. */
+const AHEAD = 4
+const AHEAD_BYTES = 2 ** 26
 
 /** All that a training needs to go on: parameters and every memory by name, and how many steps were done. */
 export interface TrainingState {
@@ -47,9 +39,11 @@ export interface TrainOptions {
   readonly from: Weights | TrainingState
   readonly data: ImageSource
   readonly config: TrainingConfig
+  /** What is minimized. Default: cross-entropy. */
+  readonly objective?: Objective
   /** Decides the order of images, augmentation and dropped branches; a resumed training repeats them exactly. */
   readonly seed: number
-  readonly onStep?: (event: StepEvent) => void
+  readonly onStep?: (event: StepEvent, details: StepDetails) => void
   /** Called with the weights (their averages, if they are kept) after every full epoch and after the last step. */
   readonly onEpoch?: (epoch: number, weights: Weights) => Promise<void>
   /** Called before every step; where it says yes, the state is handed to `onCheckpoint`. */
@@ -60,21 +54,27 @@ export interface TrainOptions {
   readonly signal?: AbortSignal
 }
 
-/** Number of optimizer steps; the last incomplete batch of an epoch is left out. */
-export function stepsOf(images: number, config: TrainingConfig): { perEpoch: number; total: number } {
-  const perEpoch = Math.floor(images / config.batchSize)
-  return { perEpoch, total: Math.round(perEpoch * config.epochs) }
+/** What else can be told of a step. */
+export interface StepDetails {
+  /** From asking for the batch to having the loss. */
+  readonly seconds: number
+  /** Of these, how long the step waited for its batch: what reading and augmenting ahead did not hide. */
+  readonly dataWaitSeconds: number
+  /** Which images of the data the batch was made of, in the order of its examples. */
+  readonly indices: Int32Array
+  /** What the objective delivers, by name. */
+  readonly delivered: Readonly<Record<string, Tensor>>
 }
 
 /**
- * Trains a classifier with cross-entropy. The result depends on the data, the configuration, the seed and the
- * runtime's thread count alone, whether or not the training was interrupted.
+ * Trains a classifier. The result depends on the data, the configuration, the objective, the seed and the runtime's
+ * thread count alone, whether or not the training was interrupted.
  *
  * @returns the last weights, or their averages if the configuration keeps them.
  * @throws InputError if the data do not fit the model or the loss is no longer finite.
  */
 export async function train(options: TrainOptions): Promise<Weights> {
-  const { runtime, model, data, config, seed, signal } = options
+  const { runtime, model, data, config, seed, signal, objective = crossEntropyObjective() } = options
   assertFits(model, data)
   const { perEpoch, total } = stepsOf(data.count, config)
   if (total < 1)
@@ -82,50 +82,68 @@ export async function train(options: TrainOptions): Promise<Weights> {
       `${data.count} training images make no batch of ${config.batchSize}: lower batchSize or raise epochs`,
     )
 
-  const step = trainingStep(model, config, data, await runtime.device())
+  const step = trainingStep(model, config, data, { device: await runtime.device(), objective })
   const resumed = isState(options.from) ? options.from : null
   const rate = learningRate(config, { perEpoch, total }, resumed?.tensors)
   const session = await runtime.load(step.model, {
     state: step.state,
     initialState: resumed?.tensors ?? step.initialState(options.from as Weights),
   })
-  const batches = batcher(data, config, seed, perEpoch, model.branches)
+  const begin = resumed?.step ?? 0
+  const bytes = config.batchSize * imageSize(data)
+  const window = Math.max(1, Math.min(AHEAD, Math.floor(AHEAD_BYTES / bytes)))
+  const make = batcher({ data, config, seed, branches: model.branches, objective })
+  const batches = readAhead(make, begin, total, window)
   const readWeights = async (): Promise<Weights> => step.result(await session.readState(step.resultState))
   const checkpoint = async (done: number) =>
     options.onCheckpoint?.({ step: done, tensors: { ...(await session.readState()), ...rate.tensors() } })
   try {
-    for (let i = resumed?.step ?? 0; i < total; i++) {
+    for (let i = begin; i < total; i++) {
       if (signal?.aborted) {
         await checkpoint(i)
         signal.throwIfAborted()
       }
       if (options.wantsCheckpoint?.()) await checkpoint(i)
       const now = rate.at(i)
-      const out = await session.run({ ...(await batches(i)), ...step.scalars(i + 1, now) })
-      const scalar = (name: string) => Number(out[name]!.data[0])
-      const loss = scalar('loss')
+      const asked = performance.now()
+      const { feeds, indices, own } = await batches.next()
+      const dataWaitSeconds = (performance.now() - asked) / 1000
+      const running = session.run({ ...feeds, ...step.scalars(i + 1, now) }, own)
+      // Only now: making a batch takes this thread's time, which the step must not wait for.
+      batches.refill()
+      const { loss: lossTensor, correct, gradientNorm, ...delivered } = await running
+      const seconds = (performance.now() - asked) / 1000
+      const loss = scalar(lossTensor)
       if (!Number.isFinite(loss)) {
         throw new InputError(
           `the loss became ${loss} at step ${i + 1} of ${total}: lower learningRate (${config.learningRate}) or set clipNorm`,
         )
       }
       rate.observe(i, loss)
-      options.onStep?.({
-        step: i + 1,
-        steps: total,
-        epoch: (i + 1) / perEpoch,
-        loss,
-        accuracy: scalar('correct') / config.batchSize,
-        learningRate: now,
-        gradientNorm: scalar('gradientNorm'),
-      })
+      options.onStep?.(
+        {
+          step: i + 1,
+          steps: total,
+          epoch: (i + 1) / perEpoch,
+          loss,
+          accuracy: scalar(correct) / config.batchSize,
+          learningRate: now,
+          gradientNorm: scalar(gradientNorm),
+        },
+        { seconds, dataWaitSeconds, indices, delivered },
+      )
       const ended = (i + 1) % perEpoch === 0 || i + 1 === total
       if (ended && options.onEpoch) await options.onEpoch((i + 1) / perEpoch, await readWeights())
     }
     return await readWeights()
   } finally {
+    await batches.end()
     await session.release()
   }
+}
+
+function scalar(tensor: Tensor | undefined): number {
+  return Number(tensor!.data[0])
 }
 
 function isState(from: Weights | TrainingState): from is TrainingState {
@@ -144,49 +162,4 @@ export function assertFits(model: Model, data: ImageSource): void {
       `${data.name} has ${data.classNames.length} classes but the model tells ${model.classNames.length} apart: use a model made for this data`,
     )
   }
-}
-
-/**
- * The training step's graph: a uint8 batch and its labels (or soft targets, if images are mixed) in, loss and
- * number of right calls out.
- *
- * @throws InputError if the configuration's parameter groups do not fit the model.
- */
-export function trainingStep(model: Model, config: TrainingConfig, data: ImageSize, device: Device = 'cpu') {
-  const { batchSize, layerDecay, frozen } = config
-  const rated = layerDecay === 1 ? model.parameters : layerwiseRates(model.parameters, layerDecay)
-  const inputs: Record<string, BatchInput> = {
-    images: { dtype: 'uint8', shape: [batchSize, 3, data.height, data.width] },
-    ...(mixes(config)
-      ? { targets: { dtype: 'float32', shape: [batchSize, model.classNames.length] } }
-      : { labels: { dtype: 'int64', shape: [batchSize] } }),
-    ...(config.stochasticDepth > 0 && {
-      branchScale: { dtype: 'float32', shape: [model.branches, batchSize], axis: 1 },
-    }),
-  }
-  const parameters: Record<string, ParameterSpec> = freeze(rated, frozen)
-  return buildTrainStep({
-    parameters,
-    inputs,
-    optimizer: optimizerOf(config),
-    microBatches: config.microBatches,
-    device,
-    ...(config.recompute && { recompute: model.blocks }),
-    ...(config.clipNorm !== null && { clipNorm: config.clipNorm }),
-    ...(config.ema > 0 && { ema: config.ema }),
-    forward(_, values, { images, labels, targets, branchScale }) {
-      const pixels = div(cast(images!, 'float32'), 255)
-      const { logits, buffers = {} } = model.forward(values, pixels, {
-        ...(branchScale && { branchScale }),
-        training: true,
-        frozen: name => parameters[name]!.frozen === true,
-      })
-      const wanted = (targets ?? labels)!
-      return {
-        loss: crossEntropy(logits, wanted, config.labelSmoothing),
-        deliver: { correct: correctCount(logits, wanted) },
-        buffers,
-      }
-    },
-  })
 }

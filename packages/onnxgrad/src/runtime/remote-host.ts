@@ -127,7 +127,10 @@ export function connect(thread: Thread, options: RuntimeOptions): Runtime {
       const initialState = copyOf(sessionOptions.initialState ?? {})
       const session = await call<number>('load', [model, { ...sessionOptions, initialState }], initialState)
       return {
-        run: (feeds: Feeds) => call<Record<string, Tensor>>('run', [session, feeds]),
+        run(feeds: Feeds, moved: readonly string[] = []) {
+          const given = Object.fromEntries(Object.entries(feeds).filter(([name]) => moved.includes(name)))
+          return call<Record<string, Tensor>>('run', [session, feeds], given)
+        },
         readState: (names?: readonly string[]) => call<Record<string, Tensor>>('readState', [session, names]),
         release: () => call<void>('release', [session]),
       }

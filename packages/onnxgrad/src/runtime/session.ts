@@ -21,8 +21,11 @@ export interface Session {
   /**
    * Runs the model. Feeds must hold every input that is not state, in the declared type and shape.
    * Throws Error with the runtime's message.
+   *
+   * @param moved the feeds whose memory goes over to the session instead of being copied; their arrays are empty
+   * afterwards. Default: none.
    */
-  run(feeds: Feeds): Promise<Record<string, Tensor>>
+  run(feeds: Feeds, moved?: readonly string[]): Promise<Record<string, Tensor>>
   /**
    * A copy of the state, by input name.
    * @param names the inputs whose state is wanted: of a large model, all of it at once is a lot. Default: all.

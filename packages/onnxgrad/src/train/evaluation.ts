@@ -1,6 +1,7 @@
 import { gradients } from '../autodiff/gradients.js'
 import { type Graph, GraphError, type Value } from '../graph/graph.js'
 import { add, mul } from '../ops/elementwise.js'
+import { concat } from '../ops/layout.js'
 import { waitFor } from '../passes/wait-for.js'
 import { type BatchInput, microBatch } from './micro-batches.js'
 
@@ -80,7 +81,10 @@ function mapValues(values: Values, change: (value: Value, name: string) => Value
 function joined(total: Evaluation, part: Evaluation): Evaluation {
   return {
     loss: add(total.loss, part.loss),
-    deliver: mapValues(part.deliver, (value, name) => add(total.deliver[name]!, value)),
+    deliver: mapValues(part.deliver, (value, name) => {
+      const before = total.deliver[name]!
+      return value.shape.length === 0 ? add(before, value) : concat([before, value], 0)
+    }),
     buffers: mapValues(part.buffers, (value, name) => add(total.buffers[name]!, value)),
     gradients: part.gradients.map((gradient, i) => add(total.gradients[i]!, gradient)),
   }

@@ -31,12 +31,21 @@ export function oneHot(labels: Value, classes: number, dtype: Value['dtype']): V
  * @param smoothing share of the target mass spread evenly over all classes (Szegedy et al. 2016), in [0, 1).
  */
 export function crossEntropy(logits: Value, targets: Value, smoothing = 0): Value {
+  return neg(reduceMean(logLikelihoods(logits, targets, smoothing), [0]))
+}
+
+/** The cross-entropy of every row, float (N), whose mean `crossEntropy` is. */
+export function crossEntropies(logits: Value, targets: Value, smoothing = 0): Value {
+  return neg(logLikelihoods(logits, targets, smoothing))
+}
+
+function logLikelihoods(logits: Value, targets: Value, smoothing: number): Value {
   const classes = logits.shape[1]!
   const given = isFloat(targets.dtype) ? targets : oneHot(targets, classes, logits.dtype)
   if (!sameShape(given.shape, logits.shape))
     throw new GraphError(`the targets ${showType(targets)} do not fit the logits ${showType(logits)}`)
   const smoothed = smoothing === 0 ? given : add(mul(given, 1 - smoothing), smoothing / classes)
-  return neg(reduceMean(reduceSum(mul(logSoftmax(logits), smoothed), [1]), [0]))
+  return reduceSum(mul(logSoftmax(logits), smoothed), [1])
 }
 
 /**

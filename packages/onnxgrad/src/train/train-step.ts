@@ -21,7 +21,8 @@ export interface TrainStepOptions {
   readonly inputs?: Readonly<Record<string, BatchInput>>
   /**
    * Builds the forward pass from the parameters and `inputs`: returns the scalar loss, a mean over the batch,
-   * whatever else each step is to deliver, sums over the batch, and what every buffer that is not frozen becomes. It
+   * whatever else each step is to deliver, and what every buffer that is not frozen becomes. Of what is delivered, a
+   * scalar is a sum over the batch, and anything else has the examples along its first axis. The forward pass
    * may also add inputs of its own to the graph, unless it has to be called more than once: for every micro-batch, and
    * twice for SAM.
    */

@@ -110,7 +110,12 @@ async function carryOut(
     const config = check(kind.config, configuration, where)
     const startedAt = new Date()
     const attacks: Attack[] = []
-    const stages = new StageLog({ store, monitor, signal, onStage: time => folder.log({ type: 'stage', ...time }) })
+    const stages = new StageLog({
+      store,
+      monitor,
+      signal,
+      onStage: time => folder.log({ type: 'stage', ...time }),
+    })
     await folder.log({ type: 'begun', at: startedAt.toISOString() })
     const { pace } = await kind.run(
       { folder, stages, monitor, attacks },

@@ -26,5 +26,11 @@ export function describedModel(checkpoint: Checkpoint, { name }: Pick<LoadedMode
 /** What a record says of a model. */
 export function noteOf({ name, checkpoint, digest }: LoadedModel) {
   const { model, provenance } = checkpoint
-  return { name, modelType: model.modelType, imageSize: model.imageSize, digest, poisoned: provenance.poisoned }
+  return {
+    name,
+    modelType: model.modelType,
+    imageSize: model.imageSize,
+    digest,
+    poisoned: provenance.poisoned,
+  }
 }

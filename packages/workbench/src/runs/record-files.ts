@@ -11,7 +11,11 @@ export interface RecordFile {
 }
 
 /** Writes a file into a run's folder, for the record to name. Throws InputError if it cannot be written. */
-export async function writeRecordFile(folder: RunFolder, name: string, bytes: Uint8Array): Promise<RecordFile> {
+export async function writeRecordFile(
+  folder: RunFolder,
+  name: string,
+  bytes: Uint8Array,
+): Promise<RecordFile> {
   await folder.write(name, [bytes])
   return { name, sha256: createHash('sha256').update(bytes).digest('hex') }
 }
@@ -46,7 +50,9 @@ export async function readRecord<T extends { readonly kind: string }>(
     throw damaged('it is not JSON')
   }
   if (typeof plain === 'object' && plain !== null && 'kind' in plain && plain.kind !== kind)
-    throw new UsageError(`${folder.path} is a run of kind '${String(plain.kind)}', not '${kind}': name another run`)
+    throw new UsageError(
+      `${folder.path} is a run of kind '${String(plain.kind)}', not '${kind}': name another run`,
+    )
   const parsed = schema.safeParse(plain)
   if (parsed.success) return parsed.data
   const { path, message } = parsed.error.issues[0]!

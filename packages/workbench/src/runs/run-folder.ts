@@ -65,7 +65,8 @@ export class RunFolder {
     const run = new RunFolder(folder)
     const file = run.file('config.yaml')
     const text = await readFile(file, 'utf8').catch(error => {
-      if (errorCode(error) === 'ENOENT') throw new UsageError(`${folder} holds no run (no config.yaml): check the path`)
+      if (errorCode(error) === 'ENOENT')
+        throw new UsageError(`${folder} holds no run (no config.yaml): check the path`)
       throw new InputError(`${file} cannot be read (${errorCode(error)}): check its permissions`)
     })
     const { configuration } = (await run.environment()) ?? {}

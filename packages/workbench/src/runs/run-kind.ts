@@ -44,4 +44,4 @@ export interface RunConfiguration {
 }
 
 /** A configuration in which device and thread count are those of a machine. */
-export type OnMachine<C> = Omit<C, 'threads' | 'device'> & { readonly threads: number; readonly device: Device }
+export type OnMachine<C> = C & { readonly threads: number; readonly device: Device }

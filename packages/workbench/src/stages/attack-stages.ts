@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import {
-  computeMap,
   type ConfiguredAttack,
+  computeMap,
   decodePrepared,
   decodeTable,
   encodePrepared,
@@ -34,11 +34,18 @@ export interface AttackSubject {
   readonly surrogate: Surrogate | undefined
 }
 
-export function attackKey({ attack, seed, height, width, classes, surrogate, engine }: AttackSubject): KeyParts {
+export function attackKey({
+  attack,
+  seed,
+  height,
+  width,
+  classes,
+  surrogate,
+  engine,
+}: AttackSubject): KeyParts {
   return {
     attack: attack.name,
     version: attack.version,
-    origin: attack.origin,
     parameters: attack.parameters,
     seed,
     size: [height, width],
@@ -171,7 +178,11 @@ export const poisonStage: Stage<PoisonInput, PoisonPlan> = {
     const render = async (program: ImageProgram, chosen: ImageSource): Promise<ImageSource> => {
       const file = path.join(context.scratch, `rendered-${files++}-${process.pid}.bin`)
       await renderInto(file, subject, program, chosen, maps, context)
-      return { ...chosen, id: `${chosen.id} rendered`, read: await openRecords(file, chosen.count, imageSize(chosen)) }
+      return {
+        ...chosen,
+        id: `${chosen.id} rendered`,
+        read: await openRecords(file, chosen.count, imageSize(chosen)),
+      }
     }
     const poisonContext = { ...triggerContext(subject), train: images, poisoning, render }
     const { items, pixels } = await subject.attack.poison(poisonContext, prepared)

@@ -2,7 +2,7 @@ import type { Device, Runtime } from 'onnxgrad'
 import { runtimeVersion } from 'onnxgrad/node'
 
 /** What decides the last bits of all that models compute, besides their inputs. */
-export interface MachineKey {
+export type MachineKey = {
   readonly device: string
   readonly threads: number
   readonly onnxruntime: string

@@ -24,8 +24,8 @@ export interface FinishedTraining {
   readonly steps: readonly LoggedStep[]
   /** Of every step that this process made. */
   readonly seconds: readonly number[]
-  /** How long this process waited for images in all. */
-  readonly dataWaitSeconds: number
+  /** How long each of these waited for its images, seconds. */
+  readonly dataWait: readonly number[]
 }
 
 /** Seconds between two saved states. */
@@ -43,9 +43,8 @@ export async function resumableTraining(
   const saved = await readState(file, monitor.say)
   const steps = [...(saved?.steps ?? [])]
   const seconds: number[] = []
-  let dataWaitSeconds = 0
-  let last = performance.now()
-  let lastSaved = last
+  const dataWait: number[] = []
+  let lastSaved = performance.now()
   let bar: ProgressBar | undefined
   try {
     const result = await train({
@@ -56,11 +55,9 @@ export async function resumableTraining(
       config,
       seed,
       signal,
-      onStep({ steps: total, dataWaitSeconds: waited, ...event }) {
-        const now = performance.now()
-        seconds.push((now - last) / 1000)
-        dataWaitSeconds += waited
-        last = now
+      onStep({ steps: total, ...event }, details) {
+        seconds.push(details.seconds)
+        dataWait.push(details.dataWaitSeconds)
         steps.push(event)
         bar ??= monitor.progress(label, total)
         bar.update(event.step, `epoch ${event.epoch.toFixed(1)} · loss ${event.loss.toFixed(3)}`)
@@ -71,7 +68,7 @@ export async function resumableTraining(
         lastSaved = performance.now()
       },
     })
-    return { weights: result, steps, seconds, dataWaitSeconds }
+    return { weights: result, steps, seconds, dataWait }
   } finally {
     bar?.stop()
   }
@@ -105,7 +102,9 @@ async function readState(file: string, warn: (text: string) => void) {
   try {
     return parseState(bytes, file)
   } catch (error) {
-    warn(`the saved state is not used and the training starts from the beginning: ${(error as Error).message}`)
+    warn(
+      `the saved state is not used and the training starts from the beginning: ${(error as Error).message}`,
+    )
     return undefined
   }
 }
@@ -134,7 +133,10 @@ function parseState(bytes: Uint8Array, file: string): { state: TrainingState; st
 
 function digestOfState(
   step: number,
-  tensors: readonly (readonly [string, { readonly shape: readonly number[]; readonly data: ArrayBufferView }])[],
+  tensors: readonly (readonly [
+    string,
+    { readonly shape: readonly number[]; readonly data: ArrayBufferView },
+  ])[],
 ): string {
   const hash = createHash('sha256').update(`${step}`)
   for (const [name, { shape, data }] of tensors.toSorted(([a], [b]) => (a < b ? -1 : 1))) {

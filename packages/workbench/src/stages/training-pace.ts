@@ -9,7 +9,10 @@ export interface TrainingPace extends Partial<Pace> {
   readonly gemmGflops: number
   /** Share of that throughput which the training used; absent if there were too few steps to tell. */
   readonly mfu?: number
-  /** Share of the time in which the training waited for images, from 0 to 1. */
+  /**
+   * Share of the time of all steps in which they waited for their images, from 0 to 1; the steps of the warm-up are left
+   * out. 0 where reading ahead keeps up with the training.
+   */
   readonly dataWaitShare: number
   /** The largest resident memory of the process by the end of the training, MiB. */
   readonly peakRssMiB: number
@@ -17,26 +20,26 @@ export interface TrainingPace extends Partial<Pace> {
 
 /**
  * The pace of a training.
- * @param seconds of every step that was timed, in order
- * @param dataWaitSeconds of these, spent waiting for images
+ * @param times seconds of every step that was timed, in order, and how long each of them waited for its images
  */
 export async function trainingPace(
   runtime: Runtime,
   model: Model,
   config: TrainingConfig,
   data: ImageSource,
-  seconds: readonly number[],
-  dataWaitSeconds: number,
+  times: { readonly seconds: readonly number[]; readonly dataWait: readonly number[] },
 ): Promise<TrainingPace> {
-  const total = seconds.reduce((sum, each) => sum + each, 0)
-  const counted = seconds.slice(WARM_UP)
-  const pace = counted.length > 0 ? paceOf(counted, config.batchSize, trainingStep(model, config, data).graph) : null
+  const counted = times.seconds.slice(WARM_UP)
+  const sum = (values: readonly number[]) => values.reduce((total, each) => total + each, 0)
+  const total = sum(counted)
+  const pace =
+    counted.length > 0 ? paceOf(counted, config.batchSize, trainingStep(model, config, data).graph) : null
   const gemmGflops = await matrixThroughput(runtime)
   return {
     ...pace,
     gemmGflops,
     ...(pace && { mfu: shareOf(pace, gemmGflops) }),
-    dataWaitShare: total > 0 ? dataWaitSeconds / total : 0,
+    dataWaitShare: total > 0 ? sum(times.dataWait.slice(WARM_UP)) / total : 0,
     peakRssMiB: peakRssMiB(),
   }
 }

@@ -4,7 +4,6 @@ import {
   decodeTrainingLog,
   encodeTrainingLog,
   type ImageSource,
-  type LoggedStep,
   type Model,
   parseSafetensors,
   safetensorsParts,
@@ -53,21 +52,20 @@ export const trainingStage: Stage<TrainingInput, TrainingOutput> = {
   }),
   async run(input, { folder, scratch, signal, monitor }) {
     const { engine, model, data, config } = input
-    const { weights, steps, seconds, dataWaitSeconds } = await resumableTraining(input, { scratch, signal, monitor })
+    const { weights, steps, seconds, dataWait } = await resumableTraining(input, { scratch, signal, monitor })
     const tensors = Object.entries(weights).map(
-      ([name, values]) => [name, { dtype: 'F32', shape: model.parameters[name]!.shape, data: values }] as const,
+      ([name, values]) =>
+        [name, { dtype: 'F32', shape: model.parameters[name]!.shape, data: values }] as const,
     )
     await writeFile(path.join(folder, files.weights), safetensorsParts(tensors, {}))
     await writeFile(path.join(folder, files.log), encodeTrainingLog(trainingLogOf(steps)))
-    const pace = await trainingPace(engine.runtime, model, config, data, seconds, dataWaitSeconds)
+    const pace = await trainingPace(engine.runtime, model, config, data, { seconds, dataWait })
     await writeFile(path.join(folder, files.pace), JSON.stringify(pace))
   },
   async open(folder) {
-    const [weights, log, pace] = [files.weights, files.log, files.pace].map(name => path.join(folder, name)) as [
-      string,
-      string,
-      string,
-    ]
+    const [weights, log, pace] = [files.weights, files.log, files.pace].map(name =>
+      path.join(folder, name),
+    ) as [string, string, string]
     const { tensors } = parseSafetensors(await readFile(weights), weights, { finite: true })
     return {
       weights: Object.fromEntries(
@@ -78,5 +76,3 @@ export const trainingStage: Stage<TrainingInput, TrainingOutput> = {
     }
   },
 }
-
-export type { LoggedStep }

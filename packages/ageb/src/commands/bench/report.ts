@@ -1,6 +1,6 @@
+import { percent, type Row } from '@ageb/workbench'
 import { type ProfileEntry, sumProfile } from 'onnxgrad'
 import { table } from '../../cli/output.js'
-import { percent, type Row } from '@ageb/workbench'
 import type { BenchResult, Beside, Measured } from './settings.js'
 
 /** What was measured, for people. */

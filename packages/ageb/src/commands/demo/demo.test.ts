@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import type { BackdoorRunResult } from '@ageb/workbench'
+import type { BackdoorFigures } from '@ageb/lab'
+import type { RunTiming } from '@ageb/workbench'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { scratch } from '../../cli/test-kit.js'
 
@@ -9,7 +10,7 @@ const here = scratch('demo')
 afterAll(() => here.remove())
 
 describe('ageb demo in miniature', () => {
-  let result: BackdoorRunResult
+  let result: BackdoorFigures & RunTiming & { readonly report: string }
 
   beforeAll(async () => {
     const short = ['training.epochs=0.04', 'poisoning.rate=0.02'].flatMap(setting => ['--set', setting])

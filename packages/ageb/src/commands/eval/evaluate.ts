@@ -15,12 +15,19 @@ import {
   surrogateOf,
 } from '@ageb/lab'
 import type { BackdoorRunConfig, Monitor } from '@ageb/workbench'
-import { loadCheckpoint, loadImages, UsageError, warnIfPoisoned } from '@ageb/workbench'
+import {
+  intervalNote,
+  loadCheckpoint,
+  loadImages,
+  percent,
+  type Row,
+  UsageError,
+  warnIfPoisoned,
+} from '@ageb/workbench'
 import type { Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { MachineFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
-import { intervalNote, percent, type Row } from '@ageb/workbench'
 import { attackSettings } from '../../cli/settings.js'
 
 export interface EvalFlags extends MachineFlags {

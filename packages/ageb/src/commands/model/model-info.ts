@@ -1,8 +1,7 @@
 import { families, parameterCount } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
-import { loadCheckpoint, warnIfPoisoned } from '@ageb/workbench'
+import { loadCheckpoint, type Row, warnIfPoisoned } from '@ageb/workbench'
 import { type Outcome, table } from '../../cli/output.js'
-import { type Row } from '@ageb/workbench'
 
 const SHOWN_CLASSES = 10
 

@@ -4,7 +4,10 @@ import type { Monitor } from '@ageb/workbench'
 import {
   backdoorRunConfig,
   check,
+  duration,
   maxDecodedBytes,
+  percent,
+  type Row,
   readConfiguration,
   trainRunConfig,
   UsageError,
@@ -13,7 +16,6 @@ import { matrixOperations } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { MachineFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
-import { duration, percent, type Row } from '@ageb/workbench'
 import { assignAll } from '../../cli/settings.js'
 import { memoryOf, microBatchesFor } from './memory.js'
 import { probe } from './probe.js'

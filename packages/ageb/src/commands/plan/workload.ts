@@ -46,11 +46,10 @@ export async function workloadOf(
   const attack = resolveAttack(config.attack)
   const surrogate = attack.needs.surrogate ? await surrogateLike(model, config, data, terminal) : undefined
   const triggered = Math.round(config.poisoning.rate * data.train) + data.test
-  const trainings = config.cleanTwin === undefined ? 2 : 1
   return {
     data,
     model,
-    trainings,
+    trainings: 2,
     otherOperations:
       triggered * (surrogate ? trigger(surrogate, attack) : 0) + 4 * data.test * forward(model),
   }

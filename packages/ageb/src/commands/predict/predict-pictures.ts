@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { classify, inputSide, pixelsInMemory, preprocess, type ReadCheckpoint } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
-import { decodePicture, loadCheckpoint, warnIfPoisoned } from '@ageb/workbench'
+import { decodePicture, loadCheckpoint, percent, type Row, warnIfPoisoned } from '@ageb/workbench'
 import { InputError, type Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { MachineFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
-import { percent, type Row } from '@ageb/workbench'
 import { pictureFiles } from './picture-files.js'
 
 export interface PredictFlags extends MachineFlags {

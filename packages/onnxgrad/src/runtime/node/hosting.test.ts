@@ -3,6 +3,9 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
+import { Graph } from '../../graph/graph.js'
+import { toOnnx } from '../../onnx/to-onnx.js'
+import { add } from '../../ops/elementwise.js'
 import { longProducts, longProductsFeeds } from '../../testing/long-products.js'
 import { startRuntime } from './index.js'
 
@@ -32,6 +35,29 @@ describe('the main thread', () => {
     const idle = await watch(() => sleep(500))
     const busy = await watch(() => (session ? session.run(feeds) : runtime.load(model)))
     expect(busy.late).toBeLessThan(idle.late + busy.took / 10)
+  })
+})
+
+describe('a feed', () => {
+  const runtime = startRuntime({ threads: 1 })
+  afterAll(() => runtime.close())
+
+  it('is copied, or where that is asked for goes over to the session', async () => {
+    const graph = new Graph()
+    const [x, y] = [graph.input('x', 'float32', [3]), graph.input('y', 'float32', [3])]
+    graph.output('sum', add(x, y))
+    const session = await runtime.load(toOnnx(graph))
+    const feeds = {
+      x: { dtype: 'float32', shape: [3], data: Float32Array.of(1, 2, 3) },
+      y: { dtype: 'float32', shape: [3], data: Float32Array.of(4, 5, 6) },
+    } as const
+    for (const moved of [[], ['y']]) {
+      const { sum } = await session.run(feeds, moved)
+      expect([...sum!.data]).toEqual([5, 7, 9])
+    }
+    expect(feeds.x.data).toEqual(Float32Array.of(1, 2, 3))
+    expect(feeds.y.data.length).toBe(0)
+    await session.release()
   })
 })
 

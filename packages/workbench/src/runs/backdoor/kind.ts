@@ -33,7 +33,10 @@ function summaryOf(figures: BackdoorFigures): Row[] {
     share('robust accuracy (RA)', 'ra'),
     ['PSNR', `${figures.psnr.toFixed(1)} dB`],
     ['SSIM', figures.ssim.toFixed(4)],
-    ['attack', `${figures.attack}, ${percent(figures.poisonRate)} poison (${figures.poisonCount} images${cover})`],
+    [
+      'attack',
+      `${figures.attack}, ${percent(figures.poisonRate)} poison (${figures.poisonCount} images${cover})`,
+    ],
     ['data', `${figures.dataset}, ${figures.nTest} test images`],
   ]
 }

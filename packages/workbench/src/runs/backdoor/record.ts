@@ -74,7 +74,7 @@ export async function recordBackdoor(
       url: attack.url,
       version: attack.version,
       access: attack.access,
-      parameters: attack.parameters,
+      parameters: JSON.parse(JSON.stringify(attack.parameters)),
     },
     poisoning: { mode, target, goal, rate, count, cover: plan.items.length - count },
     stealth,

@@ -1,9 +1,9 @@
 import {
   assertFits,
-  configureAttack,
   goals,
   type ImageSource,
   poisonedSet,
+  resolveAttack,
   SSIM_WINDOW,
   surrogateOf,
 } from '@ageb/lab'
@@ -27,9 +27,9 @@ import { recordBackdoor } from './record.js'
  * clean twin fine-tuned alike without poison, and what both predict for every test image. What the store has already
  * is not done again. Record and models are written into the run's folder.
  */
-export async function backdoorRun(context: RunContext, config: OnMachine<BackdoorRunConfig>): Promise<void> {
+export async function backdoorRun(context: RunContext, config: OnMachine<BackdoorRunConfig>) {
   const { monitor, stages, folder } = context
-  const attack = configureAttack(config.attack, context.attacks)
+  const attack = resolveAttack(config.attack, context.attacks)
   const surrogate = attack.needs.surrogate ? await loadModel(config.surrogate, monitor) : undefined
   const loaded = await loadModel(config.victim, monitor, { withoutClassifier: true })
   const { train, test } = await splitsOf(config, loaded.checkpoint.model.imageSize, monitor)
@@ -95,6 +95,7 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
       stealth: (await stages.run('stealth', stealthStage, { clean: test, changed: triggered })).output,
       gallery,
     })
+    return { pace: backdoored.output.pace }
   } finally {
     await runtime.close()
   }

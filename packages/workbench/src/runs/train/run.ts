@@ -108,7 +108,10 @@ function fittedModel(
 }
 
 /** The model that the configuration describes, with first weights. Throws UsageError if its sizes do not fit. */
-function scratch({ model: config, seed }: Pick<TrainRunConfig, 'model' | 'seed'>, classNames: readonly string[]): LoadedModel {
+function scratch(
+  { model: config, seed }: Pick<TrainRunConfig, 'model' | 'seed'>,
+  classNames: readonly string[],
+): LoadedModel {
   let model: Model
   try {
     model = buildModel(config, { classNames })

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { batcher, type ImageSet, stepsOf, trainingConfig } from '@ageb/lab'
+import { batcher, type ImageSet, trainingConfig } from '@ageb/lab'
 import { loadSplit } from '@ageb/workbench'
 import type { BenchSettings, PartResults } from '../settings.js'
 import { median, peakRssMiB, timed } from './measure.js'
@@ -23,8 +23,7 @@ export async function benchDataLoading(settings: BenchSettings): Promise<PartRes
     const reading = await timed(seconds, load)
     const { count } = images!
     const config = trainingConfig.parse({ batchSize: Math.min(settings.batch, count) })
-    const { perEpoch } = stepsOf(count, config)
-    const batches = batcher(images!, config, 1, perEpoch, 0)
+    const batches = batcher({ data: images!, config, seed: 1, branches: 0 })
     let step = 0
     const augmenting = await timed(seconds, async () => batches(step++))
     return {

@@ -1,0 +1,88 @@
+import {
+  type BatchInput,
+  buildTrainStep,
+  cast,
+  correctCount,
+  type Device,
+  div,
+  freeze,
+  layerwiseRates,
+  type ParameterSpec,
+  type TrainStep,
+  type Value,
+} from 'onnxgrad'
+import type { ImageSize } from '../images/image-source.js'
+import { mixes } from '../images/mix.js'
+import type { Model } from '../models/model.js'
+import { crossEntropyObjective, type Objective } from './objective.js'
+import { optimizerOf, type TrainingConfig } from './training-config.js'
+
+export interface TrainingStepOptions {
+  /** What the step will run on. Default 'cpu'. */
+  readonly device?: Device
+  /** What it minimizes. Default: cross-entropy. */
+  readonly objective?: Objective
+}
+
+/**
+ * The training step's graph: a uint8 batch and its labels (or soft targets, if images are mixed) in; loss, number of
+ * right predictions and what the objective delivers out.
+ *
+ * @throws InputError if the configuration's parameter groups do not fit the model.
+ */
+export function trainingStep(
+  model: Model,
+  config: TrainingConfig,
+  data: ImageSize,
+  { device = 'cpu', objective = crossEntropyObjective() }: TrainingStepOptions = {},
+): TrainStep {
+  const { batchSize, layerDecay, frozen, labelSmoothing } = config
+  const rated = layerDecay === 1 ? model.parameters : layerwiseRates(model.parameters, layerDecay)
+  const declared = objective.inputs?.(model, batchSize) ?? {}
+  const inputs: Record<string, BatchInput> = {
+    images: { dtype: 'uint8', shape: [batchSize, 3, data.height, data.width] },
+    ...(mixes(config)
+      ? { targets: { dtype: 'float32', shape: [batchSize, model.classNames.length] } }
+      : { labels: { dtype: 'int64', shape: [batchSize] } }),
+    ...(config.stochasticDepth > 0 && {
+      branchScale: { dtype: 'float32', shape: [model.branches, batchSize], axis: 1 },
+    }),
+    ...declared,
+  }
+  const parameters: Record<string, ParameterSpec> = freeze(rated, frozen)
+  return buildTrainStep({
+    parameters,
+    inputs,
+    optimizer: optimizerOf(config),
+    microBatches: config.microBatches,
+    device,
+    ...(config.recompute && { recompute: model.blocks }),
+    ...(config.clipNorm !== null && { clipNorm: config.clipNorm }),
+    ...(config.ema > 0 && { ema: config.ema }),
+    forward(graph, values, fed) {
+      const { images, branchScale } = fed
+      const pixels = div(cast(images!, 'float32'), 255)
+      const targets = (fed.targets ?? fed.labels)!
+      const {
+        loss,
+        logits,
+        deliver,
+        buffers = {},
+      } = objective.loss({
+        graph,
+        model,
+        images: pixels,
+        targets,
+        labelSmoothing,
+        inputs: Object.fromEntries(Object.keys(declared).map((name): [string, Value] => [name, fed[name]!])),
+        forward: (seen = pixels) =>
+          model.forward(values, seen, {
+            ...(branchScale && { branchScale }),
+            training: true,
+            frozen: name => parameters[name]!.frozen === true,
+          }),
+      })
+      return { loss, deliver: { correct: correctCount(logits, targets), ...deliver }, buffers }
+    },
+  })
+}
