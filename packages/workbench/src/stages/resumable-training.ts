@@ -3,9 +3,12 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import {
+  type ImageSource,
   type LoggedStep,
+  type Model,
   parseSafetensors,
   safetensorsParts,
+  type TrainingConfig,
   type TrainingState,
   train,
   trainingLogOf,
@@ -16,7 +19,21 @@ import { InputError, type Tensor } from 'onnxgrad'
 import { writeFileWhole } from '../files/write-file.js'
 import type { ProgressBar } from '../runs/monitor.js'
 import type { StageContext } from '../store/stage.js'
-import type { TrainingInput } from './training-stage.js'
+import type { Engine } from './machine.js'
+
+/** A training: the data's id, the first weights' digest, the configuration and the seed decide its result. */
+export interface TrainingInput {
+  /** What a person calls it: `clean twin`. */
+  readonly label: string
+  readonly engine: Engine
+  readonly model: Model
+  readonly weights: Weights
+  /** Of `model` and `weights`. */
+  readonly digest: string
+  readonly data: ImageSource
+  readonly config: TrainingConfig
+  readonly seed: number
+}
 
 /** What a training leaves behind. */
 export interface FinishedTraining {

@@ -3,33 +3,15 @@ import path from 'node:path'
 import {
   decodeTrainingLog,
   encodeTrainingLog,
-  type ImageSource,
-  type Model,
   parseSafetensors,
   safetensorsParts,
-  type TrainingConfig,
   type TrainingLog,
   trainingLogOf,
   type Weights,
 } from '@ageb/lab'
 import type { Stage } from '../store/stage.js'
-import type { Engine } from './machine.js'
-import { resumableTraining } from './resumable-training.js'
+import { resumableTraining, type TrainingInput } from './resumable-training.js'
 import { type TrainingPace, trainingPace } from './training-pace.js'
-
-/** A training as a stage: the data's id, the first weights' digest and the configuration decide its output. */
-export interface TrainingInput {
-  /** What a person calls it: `clean twin`. */
-  readonly label: string
-  readonly engine: Engine
-  readonly model: Model
-  readonly weights: Weights
-  /** Of `model` and `weights`. */
-  readonly digest: string
-  readonly data: ImageSource
-  readonly config: TrainingConfig
-  readonly seed: number
-}
 
 export interface TrainingOutput {
   readonly weights: Weights
