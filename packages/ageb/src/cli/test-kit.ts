@@ -25,7 +25,7 @@ export interface CallOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-/** A folder for one test file; `AGEB_CACHE` is in it. */
+/** A folder for one test file; `AGEB_CACHE` and `AGEB_STORE` are in it. */
 export interface Scratch {
   readonly folder: string
   file(...names: string[]): string
@@ -43,7 +43,7 @@ export interface Scratch {
 export function scratch(name: string): Scratch {
   const folder = mkdtempSync(path.join(tmpdir(), `ageb-${name}-`))
   const { AGEB_DEBUG: _, ...inherited } = process.env
-  const env = { ...inherited, AGEB_CACHE: path.join(folder, 'cache') }
+  const env = { ...inherited, AGEB_CACHE: path.join(folder, 'cache'), AGEB_STORE: path.join(folder, 'store') }
   return {
     folder,
     file: (...names) => path.join(folder, ...names),

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { BackdoorFigures } from '@ageb/lab'
-import type { RunTiming } from '@ageb/workbench'
+import { RunFolder, type RunTiming, readBackdoorRecord } from '@ageb/workbench'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { scratch } from '../../cli/test-kit.js'
 
@@ -36,7 +36,7 @@ describe('ageb demo in miniature', () => {
     expect(result.cda).toBeGreaterThan(0.6)
   })
 
-  it('leaves a run folder with a report, both models and the poisoned indices', () => {
+  it('leaves a run folder with a report, both models, and a record with every prediction', async () => {
     const report = readFileSync(path.join(here.folder, result.report), 'utf8')
     expect(report).toContain('<html')
     expect(report).not.toContain('<script')
@@ -45,11 +45,18 @@ describe('ageb demo in miniature', () => {
       'environment.json',
       'events.jsonl',
       'metrics.json',
+      'record.json',
       'clean-model/model.safetensors',
     ]) {
       expect(existsSync(here.file('run', name)), name).toBe(true)
     }
-    expect(JSON.parse(readFileSync(here.file('run', 'poisoned-indices.json'), 'utf8'))).toHaveLength(100)
+    const { run } = await RunFolder.open(here.file('run'))
+    const { record, predictions } = await readBackdoorRecord(run)
+    expect(record.poisoning).toMatchObject({ count: 100, cover: 0, goal: 'airplane' })
+    expect(predictions.label).toHaveLength(1000)
+    const attacked = [...predictions.label.keys()].filter(i => predictions.label[i] !== 0)
+    const hits = attacked.filter(i => predictions.victimTriggered[i] === 0)
+    expect(hits.length / attacked.length).toBe(result.asr)
   })
 
   it('labels the backdoored model as what it is', () => {
@@ -59,6 +66,7 @@ describe('ageb demo in miniature', () => {
       attack: 'ageb',
       target: 'airplane',
       poisonRate: 0.02,
+      poisonCount: 100,
     })
   })
 })

@@ -85,10 +85,10 @@ export const ageb = defineAttack({
 
 function program(surrogate: Surrogate, p: AgebParameters): ImageProgram {
   return {
-    maps: { gradient: gradientMap(surrogate, p) },
+    maps: { 'attention-gradients': gradientMap(surrogate, p) },
     build(graph, images, { maps }) {
       const pixels = div(cast(images, 'float32'), 255)
-      const gradient = maps.gradient!
+      const gradient = maps['attention-gradients']!
       const mask = graph.within('selection', () =>
         select(
           gradient,

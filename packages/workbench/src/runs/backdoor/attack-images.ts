@@ -33,7 +33,9 @@ export async function attackImages(
   const maps: GetMaps = async (program, images) => {
     const found: Awaited<ReturnType<GetMaps>> = {}
     for (const [name, map] of Object.entries(program.maps ?? {}))
-      found[name] = (await stages.run(stageName(name), mapStage, { engine, label: name, map, images })).output
+      found[name] = (
+        await stages.run(name, mapStage, { engine, label: name.replaceAll('-', ' '), map, images })
+      ).output
     return found
   }
   const common = { subject, prepared, maps }
@@ -42,9 +44,4 @@ export async function attackImages(
   const chosen = [...test.labels.keys()].filter(i => test.labels[i] !== goal[i]).slice(0, GALLERY)
   const gallery = (await stages.run('gallery', galleryStage, { ...common, images: test, chosen })).output
   return { plan, triggered, gallery }
-}
-
-/** `attention gradient` as the name of a stage: `attention-gradient`. */
-function stageName(map: string): string {
-  return map.replaceAll(' ', '-')
 }
