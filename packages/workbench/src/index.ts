@@ -24,6 +24,14 @@ export * from './runs/train-run.js'
 export * from './runs/training-curve.js'
 export * from './runs/training-speed.js'
 export { FolderStore, storeFolder } from './store/folder-store.js'
+export {
+  type EntrySummary,
+  listEntries,
+  listUnfinished,
+  type MaintenanceOptions,
+  type UnfinishedSummary,
+} from './store/listing.js'
+export * from './store/maintain.js'
 export * from './store/run-stage.js'
 export type * from './store/stage.js'
 export type * from './store/store.js'

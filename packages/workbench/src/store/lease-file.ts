@@ -174,6 +174,15 @@ export class LeaseWatch {
   }
 }
 
+/**
+ * Whether a lease is of a process that has ended, as far as one look can tell: of another machine's that is so if
+ * it has not been touched for a day, by whatever clock.
+ */
+export function isAbandoned({ holder, touched }: LeaseSight): boolean {
+  const state = holder ? vitality(holder) : 'unknown'
+  return state === 'dead' || (state === 'unknown' && Date.now() - touched.getTime() > 24 * 3600 * 1000)
+}
+
 /** Looks at a lease file, or a claim; undefined if there is none. */
 export async function lookAtLease(path: string): Promise<LeaseSight | undefined> {
   let handle: FileHandle
