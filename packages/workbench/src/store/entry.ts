@@ -91,15 +91,19 @@ export async function readEntry(
   folder: string,
   place: { stage: string; key: string },
 ): Promise<EntryRecord | Damage | undefined> {
-  let text: string
+  let text: string | undefined
   try {
     text = await readSmallFile(join(folder, recordName))
+    if (text === undefined) {
+      if (!(await lstat(folder).catch(() => undefined))) return undefined
+      // It may have been put between the two looks.
+      text = await readSmallFile(join(folder, recordName))
+    }
   } catch (error) {
     if (lacksResources(error)) throw error
-    if (errorCode(error) !== 'ENOENT')
-      return { damage: `has an entry.json that cannot be read (${reason(error)})` }
-    return (await lstat(folder).catch(() => undefined)) && { damage: 'has no entry.json' }
+    return { damage: `has an entry.json that cannot be read (${reason(error)})` }
   }
+  if (text === undefined) return { damage: 'has no entry.json' }
   try {
     const record = recordSchema.parse(JSON.parse(text))
     const { key } = entryId(record.stage, record.version, record.parts)
@@ -196,9 +200,13 @@ async function sha256OfFile(path: string, onBytes: (bytes: number) => void): Pro
   return hash.digest('hex')
 }
 
-/** A file as text; its size is checked before memory is taken. */
-async function readSmallFile(path: string): Promise<string> {
-  const handle = await open(path, 'r')
+/** A file as text, undefined if it does not exist; its size is checked before memory is taken. */
+async function readSmallFile(path: string): Promise<string | undefined> {
+  const handle = await open(path, 'r').catch(error => {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  })
+  if (!handle) return undefined
   try {
     const { size } = await handle.stat()
     if (size > maxRecordBytes) throw new Error(`${size} bytes are too many`)

@@ -82,19 +82,22 @@ export class FolderStore implements Store {
         if (!seen) return undefined
         const taken = await watch.takeOverIfStale()
         if (taken) return this.#begun(place, id, taken)
-        const { host = 'unknown', pid = 'unknown' } = seen.holder ?? {}
-        const who = `process ${pid} on ${host}`
-        if (who !== waitsFor)
+        const who = seen.holder ? `process ${seen.holder.pid} on ${seen.holder.host}` : 'an unknown process'
+        // A lease that was created just now names its holder in a moment.
+        if (who !== waitsFor && (seen.holder || watch.silentSeconds > this.#staleSeconds / 6)) {
           options.monitor.say(`${title(id)}: waiting for ${who}, which does the same work`)
-        waitsFor = who
+          waitsFor = who
+        }
         await watch.pause(options.signal)
       }
     } catch (error) {
       if (!isForbidden(error)) throw errorCode(error) === '' ? error : cannotBeWritten(this.where, error)
-      this.#substitute = temporaryStore(this.#staleSeconds)
-      options.monitor.say(
-        `the store ${this.where} cannot be written (${errorCode(error)}): results are kept in a temporary folder and lost when the program ends`,
-      )
+      if (!this.#substitute) {
+        this.#substitute = temporaryStore(this.#staleSeconds)
+        options.monitor.say(
+          `the store ${this.where} cannot be written (${errorCode(error)}): results are kept in a temporary folder and lost when the program ends`,
+        )
+      }
       return this.#substitute.lease(id, options)
     }
   }
