@@ -36,6 +36,14 @@ export * from './stages/stealth-stage.js'
 export * from './stages/training-pace.js'
 export * from './stages/training-stage.js'
 export { FolderStore, storeFolder } from './store/folder-store.js'
+export {
+  type EntrySummary,
+  listEntries,
+  listUnfinished,
+  type MaintenanceOptions,
+  type UnfinishedSummary,
+} from './store/listing.js'
+export * from './store/maintain.js'
 export * from './store/run-stage.js'
 export type * from './store/stage.js'
 export type * from './store/store.js'

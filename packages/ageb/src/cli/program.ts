@@ -9,6 +9,7 @@ import { planCommand } from '../commands/plan/index.js'
 import { predictCommand } from '../commands/predict/index.js'
 import { reportCommand } from '../commands/report/index.js'
 import { runCommand } from '../commands/run/index.js'
+import { storeCommand } from '../commands/store/index.js'
 import { trainCommand } from '../commands/train/index.js'
 import { triggerCommand } from '../commands/trigger/index.js'
 import { version } from './version.js'
@@ -25,6 +26,7 @@ const commands = [
   exportTriggerCommand,
   modelCommand,
   reportCommand,
+  storeCommand,
   benchCommand,
   helpCommand,
 ]
@@ -57,7 +59,8 @@ Equal configuration, device and thread count give equal results, to the last bit
 otherwise. 'auto' takes the best device that is there, and a run remembers which that was.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
-Environment: AGEB_CACHE folder of decoded images, AGEB_DEBUG=1 stack traces, NO_COLOR=1 no colours.
+Environment: AGEB_CACHE folder of decoded images, AGEB_STORE folder of stored results, AGEB_DEBUG=1 stack traces,
+NO_COLOR=1 no colours.
 
 Examples:
   ageb demo                             the whole attack on the bundled data, with a report

@@ -6,7 +6,6 @@ import { z } from 'zod'
 import { version as agebVersion } from '../files/version.js'
 import { errorCode, writeFileWhole } from '../files/write-file.js'
 import { type EntryId, entryId, type KeyPart, namePattern } from './stage.js'
-import type { StoreOptions } from './store.js'
 
 /** Names of an entry's files: relative, with `/`, nothing that leaves the folder. */
 const filePattern = /^(?!.*(^|\/)\.{1,2}(\/|$))[\w.-]+(\/[\w.-]+)*$/
@@ -65,7 +64,7 @@ export async function sealEntry(
       )
     }
     const { size } = await lstat(join(folder, name))
-    files.push({ name, bytes: size, sha256: await sha256OfFile(join(folder, name)) })
+    files.push({ name, bytes: size, sha256: await sha256OfFile(join(folder, name), () => {}) })
   }
   const record: EntryRecord = recordSchema.parse({
     stage,
@@ -92,15 +91,19 @@ export async function readEntry(
   folder: string,
   place: { stage: string; key: string },
 ): Promise<EntryRecord | Damage | undefined> {
-  let text: string
+  let text: string | undefined
   try {
     text = await readSmallFile(join(folder, recordName))
+    if (text === undefined) {
+      if (!(await lstat(folder).catch(() => undefined))) return undefined
+      // It may have been put between the two looks.
+      text = await readSmallFile(join(folder, recordName))
+    }
   } catch (error) {
     if (lacksResources(error)) throw error
-    if (errorCode(error) !== 'ENOENT')
-      return { damage: `has an entry.json that cannot be read (${reason(error)})` }
-    return (await lstat(folder).catch(() => undefined)) && { damage: 'has no entry.json' }
+    return { damage: `has an entry.json that cannot be read (${reason(error)})` }
   }
+  if (text === undefined) return { damage: 'has no entry.json' }
   try {
     const record = recordSchema.parse(JSON.parse(text))
     const { key } = entryId(record.stage, record.version, record.parts)
@@ -133,33 +136,31 @@ export async function fingerprint(folder: string, record: EntryRecord): Promise<
   return marks.join('\n')
 }
 
-/** Checks the digests of all files, at about a gigabyte per second. */
+/**
+ * Checks the digests of all files, at about a gigabyte per second.
+ *
+ * @param onBytes told how many more bytes were read; what it throws ends the check
+ */
 export async function checkDigests(
   folder: string,
-  { stage, files }: EntryRecord,
-  { monitor, signal }: StoreOptions,
+  { files }: EntryRecord,
+  onBytes: (bytes: number) => void,
 ): Promise<Damage | undefined> {
-  const total = files.reduce((sum, { bytes }) => sum + bytes, 0)
-  const bar = total > 2 ** 30 ? monitor.progress(`checking ${stage}`, total) : undefined
-  let done = 0
-  try {
-    for (const { name, sha256 } of files) {
-      try {
-        const found = await sha256OfFile(join(folder, name), bytes => {
-          signal?.throwIfAborted()
-          done += bytes
-          bar?.update(done)
-        })
-        if (found !== sha256) return { damage: `has other bytes in ${name} than were written` }
-      } catch (error) {
-        if (signal?.aborted || lacksResources(error)) throw error
-        return { damage: `has a file ${name} that cannot be read (${reason(error)})` }
-      }
+  for (const { name, sha256 } of files) {
+    try {
+      const found = await sha256OfFile(join(folder, name), onBytes)
+      if (found !== sha256) return { damage: `has other bytes in ${name} than were written` }
+    } catch (error) {
+      if (errorCode(error) === '' || lacksResources(error)) throw error
+      return { damage: `has a file ${name} that cannot be read (${reason(error)})` }
     }
-    return undefined
-  } finally {
-    bar?.stop()
   }
+  return undefined
+}
+
+/** Size of an entry's files. */
+export function bytesOf({ files }: EntryRecord): number {
+  return files.reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
 /** Notes that an entry was used now: the time of `entry.json`. Best effort: the store may be read-only. */
@@ -190,18 +191,22 @@ async function describe(path: string) {
   return { size: stats.size, ino: stats.ino, mtimeMs: stats.mtimeMs, isFile: stats.isFile() }
 }
 
-async function sha256OfFile(path: string, onBytes?: (bytes: number) => void): Promise<string> {
+async function sha256OfFile(path: string, onBytes: (bytes: number) => void): Promise<string> {
   const hash = createHash('sha256')
   for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) {
     hash.update(chunk)
-    onBytes?.(chunk.length)
+    onBytes(chunk.length)
   }
   return hash.digest('hex')
 }
 
-/** A file as text; its size is checked before memory is taken. */
-async function readSmallFile(path: string): Promise<string> {
-  const handle = await open(path, 'r')
+/** A file as text, undefined if it does not exist; its size is checked before memory is taken. */
+async function readSmallFile(path: string): Promise<string | undefined> {
+  const handle = await open(path, 'r').catch(error => {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw error
+  })
+  if (!handle) return undefined
   try {
     const { size } = await handle.stat()
     if (size > maxRecordBytes) throw new Error(`${size} bytes are too many`)

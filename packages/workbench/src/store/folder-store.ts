@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cacheFolder } from '../data/cache.js'
 import { cannotBeWritten, errorCode, isForbidden } from '../files/write-file.js'
-import { checkDigests, type EntryRecord, fingerprint, markUsed, readEntry } from './entry.js'
+import {
+  bytesOf,
+  checkDigests,
+  type Damage,
+  type EntryRecord,
+  fingerprint,
+  markUsed,
+  readEntry,
+} from './entry.js'
 import { FolderLease } from './folder-lease.js'
 import { LeaseFile, LeaseWatch } from './lease-file.js'
 import type { EntryId } from './stage.js'
@@ -37,7 +45,8 @@ export class FolderStore implements Store {
   readonly #staleSeconds: number
   /** Fingerprints of the entries whose digests were found right, by folder. */
   readonly #checked = new Map<string, string>()
-  readonly #told = new Set<string>()
+  /** What was last told of damaged entries, by folder. */
+  readonly #told = new Map<string, string>()
   #substitute: FolderStore | undefined
 
   /**
@@ -73,47 +82,75 @@ export class FolderStore implements Store {
         if (!seen) return undefined
         const taken = await watch.takeOverIfStale()
         if (taken) return this.#begun(place, id, taken)
-        const { host = 'unknown', pid = 'unknown' } = seen.holder ?? {}
-        const who = `process ${pid} on ${host}`
-        if (who !== waitsFor)
+        const who = seen.holder ? `process ${seen.holder.pid} on ${seen.holder.host}` : 'an unknown process'
+        // A lease that was created just now names its holder in a moment.
+        if (who !== waitsFor && (seen.holder || watch.silentSeconds > this.#staleSeconds / 6)) {
           options.monitor.say(`${title(id)}: waiting for ${who}, which does the same work`)
-        waitsFor = who
+          waitsFor = who
+        }
         await watch.pause(options.signal)
       }
     } catch (error) {
       if (!isForbidden(error)) throw errorCode(error) === '' ? error : cannotBeWritten(this.where, error)
-      this.#substitute = temporaryStore(this.#staleSeconds)
-      options.monitor.say(
-        `the store ${this.where} cannot be written (${errorCode(error)}): results are kept in a temporary folder and lost when the program ends`,
-      )
+      if (!this.#substitute) {
+        this.#substitute = temporaryStore(this.#staleSeconds)
+        options.monitor.say(
+          `the store ${this.where} cannot be written (${errorCode(error)}): results are kept in a temporary folder and lost when the program ends`,
+        )
+      }
       return this.#substitute.lease(id, options)
     }
   }
 
   #begun(place: string, id: EntryId, file: LeaseFile): FolderLease {
-    return new FolderLease(place, id, file, (folder, mark) => this.#checked.set(folder, mark))
+    return new FolderLease(place, id, file, (folder, mark) => {
+      this.#checked.set(folder, mark)
+      this.#told.delete(folder)
+    })
   }
 
   /** The record of an entry that is there and whole. */
   async #whole(folder: string, id: EntryId, options: StoreOptions): Promise<EntryRecord | undefined> {
     const record = await readEntry(folder, id)
     if (!record) return undefined
-    if ('damage' in record) return this.#tell(id, record.damage, options)
-    const mark = await fingerprint(folder, record)
-    if (typeof mark !== 'string') return this.#tell(id, mark.damage, options)
-    if (this.#checked.get(folder) !== mark) {
-      const damage = await checkDigests(folder, record, options)
-      if (damage) return this.#tell(id, damage.damage, options)
-      this.#checked.set(folder, mark)
+    const found = await this.#damage(folder, record, options)
+    if (!found) return 'damage' in record ? undefined : record
+    // Once: the entry is looked at again before it is made again.
+    if (this.#told.get(folder) !== found.damage) {
+      options.monitor.say(`${title(id)}: the stored result ${found.damage}; it is made again`)
     }
-    return record
+    this.#told.set(folder, found.damage)
+    return undefined
   }
 
-  /** Once: the entry is looked at again before it is made again. */
-  #tell(id: EntryId, damage: string, { monitor }: StoreOptions): undefined {
-    const text = `${title(id)}: the stored result ${damage}; it is made again`
-    if (!this.#told.has(text)) monitor.say(text)
-    this.#told.add(text)
+  async #damage(
+    folder: string,
+    record: EntryRecord | Damage,
+    options: StoreOptions,
+  ): Promise<Damage | undefined> {
+    if ('damage' in record) return record
+    const mark = await fingerprint(folder, record)
+    if (typeof mark !== 'string') return mark
+    if (this.#checked.get(folder) === mark) return undefined
+    const damage = await checkWithBar(folder, record, options)
+    if (!damage) this.#checked.set(folder, mark)
+    return damage
+  }
+}
+
+/** Checks digests, with a bar if that takes more than a moment. */
+async function checkWithBar(folder: string, record: EntryRecord, { monitor, signal }: StoreOptions) {
+  const total = bytesOf(record)
+  const bar = total > 2 ** 30 ? monitor.progress(`checking ${record.stage}`, total) : undefined
+  let done = 0
+  try {
+    return await checkDigests(folder, record, bytes => {
+      signal?.throwIfAborted()
+      done += bytes
+      bar?.update(done)
+    })
+  } finally {
+    bar?.stop()
   }
 }
 

@@ -134,7 +134,7 @@ export class LeaseWatch {
   readonly #path: string
   readonly #staleSeconds: number
   #seen: LeaseSight | undefined
-  #unchanged = 0
+  #silent = 0
   #pause = 0.05
   #last = 0
 
@@ -143,13 +143,18 @@ export class LeaseWatch {
     this.#staleSeconds = staleSeconds
   }
 
+  /** For how long the lease was seen not to change. */
+  get silentSeconds(): number {
+    return this.#silent
+  }
+
   /** Looks at the lease: undefined if there is none. */
   async look(): Promise<LeaseSight | undefined> {
     const now = performance.now() / 1000
     const seen = await lookAtLease(this.#path)
     // If this process itself stood still in between, the holder may have done so too (a laptop asleep, say).
     const passed = Math.min(now - this.#last, 2 * this.#pause)
-    this.#unchanged = seen?.mark === this.#seen?.mark ? this.#unchanged + passed : 0
+    this.#silent = seen?.mark === this.#seen?.mark ? this.#silent + passed : 0
     this.#last = now
     this.#seen = seen
     return seen
@@ -159,9 +164,9 @@ export class LeaseWatch {
   async takeOverIfStale(): Promise<LeaseFile | undefined> {
     if (!this.#seen) return undefined
     const state = this.#seen.holder ? vitality(this.#seen.holder) : 'unknown'
-    const stale = state === 'dead' || (state === 'unknown' && this.#unchanged >= this.#staleSeconds)
+    const stale = state === 'dead' || (state === 'unknown' && this.#silent >= this.#staleSeconds)
     if (!stale) return undefined
-    const patience = this.#unchanged >= 2 * this.#staleSeconds
+    const patience = this.#silent >= 2 * this.#staleSeconds
     return LeaseFile.takeOver(this.#path, this.#seen, this.#staleSeconds, patience)
   }
 
@@ -172,6 +177,15 @@ export class LeaseWatch {
     })
     this.#pause = Math.min(1.3 * this.#pause, 1, this.#staleSeconds / 6)
   }
+}
+
+/**
+ * Whether a lease is of a process that has ended, as far as one look can tell: of another machine's that is so if
+ * it has not been touched for a day, by whatever clock.
+ */
+export function isAbandoned({ holder, touched }: LeaseSight): boolean {
+  const state = holder ? vitality(holder) : 'unknown'
+  return state === 'dead' || (state === 'unknown' && Date.now() - touched.getTime() > 24 * 3600 * 1000)
 }
 
 /** Looks at a lease file, or a claim; undefined if there is none. */

@@ -120,7 +120,7 @@ describe('the lease', () => {
     const { output } = await runStage(sum, { to: 3, log: here.log }, { store, monitor })
     expect(output).toBe(6)
     expect(monitor.lines).toEqual([
-      expect.stringContaining(change ? `on ${change.host}` : 'process unknown on unknown'),
+      expect.stringContaining(change ? `on ${change.host}` : 'an unknown process'),
     ])
     expect(readdirSync(join(here.root, 'sum'))).toEqual([keyOf(3)])
   })

@@ -207,6 +207,15 @@ describe('a damaged entry', () => {
     expect(names()).toEqual([again.key])
   })
 
+  it('is told again when it is damaged again', async () => {
+    const store = new FolderStore(here.root)
+    const { folder } = await run(4, store)
+    for (let times = 0; times < 2; times++) {
+      rmSync(join(folder, 'sum.txt'))
+      expect((await run(4, store)).lines).toHaveLength(1)
+    }
+  })
+
   it('is also noticed by a store that found it whole before', async () => {
     const store = new FolderStore(here.root)
     const { folder } = await run(4, store)
@@ -252,6 +261,27 @@ describe('a store that cannot be written', () => {
     chmodSync(here.root, 0o755)
     chmodSync(join(here.root, 'sum'), 0o755)
     expect(names()).toHaveLength(1)
+  })
+})
+
+describe('a full disk', () => {
+  it('ends the work with one sentence and leaves nothing half-written', async context => {
+    if (!existsSync('/dev/full')) {
+      console.log('skipped: the system has no /dev/full, which is a full disk')
+      return context.skip()
+    }
+    const large: Stage<null, null> = {
+      ...sum,
+      key: () => ({}),
+      run: async (_, { folder }) => {
+        writeFileSync(join(folder, 'first.txt'), 'fits')
+        writeFileSync('/dev/full', 'does not')
+      },
+      open: () => null,
+    }
+    const attempt = runStage(large, null, { store: new FolderStore(here.root) })
+    await expect(attempt).rejects.toThrow(`${here.root} cannot be written: the disk is full: free some space`)
+    expect(names()).toEqual([])
   })
 })
 
