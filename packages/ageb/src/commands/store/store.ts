@@ -1,14 +1,16 @@
 import {
+  duration,
   type EntrySummary,
   listEntries,
   listUnfinished,
   type Monitor,
   pruneStore,
+  type Row,
   storeFolder,
   type UnfinishedSummary,
   verifyStore,
 } from '@ageb/workbench'
-import { duration, type Outcome, type Row, table } from '../../cli/output.js'
+import { type Outcome, table } from '../../cli/output.js'
 
 export interface StoreFlags {
   readonly stage?: string
