@@ -9,6 +9,7 @@ import { planCommand } from '../commands/plan/index.js'
 import { predictCommand } from '../commands/predict/index.js'
 import { reportCommand } from '../commands/report/index.js'
 import { runCommand } from '../commands/run/index.js'
+import { schemaCommand } from '../commands/schema/index.js'
 import { trainCommand } from '../commands/train/index.js'
 import { triggerCommand } from '../commands/trigger/index.js'
 import { version } from './version.js'
@@ -26,6 +27,7 @@ const commands = [
   modelCommand,
   reportCommand,
   benchCommand,
+  schemaCommand,
   helpCommand,
 ]
 
@@ -62,5 +64,5 @@ Environment: AGEB_CACHE folder of decoded images, AGEB_DEBUG=1 stack traces, NO_
 Examples:
   ageb demo                             the whole attack on the bundled data, with a report
   ageb demo --set poisoning.rate=0.05   the same with another share of poison
-  ageb help config                      every key that can be set
+  ageb help config                      the keys that can be set
 `

@@ -44,10 +44,17 @@ export function check<T>(schema: z.ZodType<T>, configuration: Plain, where: stri
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]!
   const at = issue.path.join('.')
+  const topic = issue.path.length > 0 ? ` ${String(issue.path[0])}` : ''
   if (issue.code === 'unrecognized_keys') {
-    const known = at ? ` under '${at}'` : ''
+    const under = at ? ` under '${at}'` : ''
     throw new UsageError(
-      `${where}: there is no key '${issue.keys[0]}'${known}; 'ageb help config' lists the keys`,
+      `${where}: there is no key '${issue.keys[0]}'${under}; 'ageb help config${topic}' lists the keys`,
+    )
+  }
+  if (issue.code === 'invalid_union' && 'options' in issue && issue.options) {
+    const known = issue.options.filter(option => option !== undefined).join(', ')
+    throw new UsageError(
+      `${where}: '${at}' must be one of ${known}; 'ageb help config${topic}' explains them`,
     )
   }
   throw new UsageError(`${where}: '${at}': ${issue.message}`)
