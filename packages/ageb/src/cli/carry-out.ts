@@ -28,10 +28,10 @@ export interface Beginning {
 }
 
 /**
- * Makes a run, or goes on with one, and prints its result. Interrupted, it says how to go on.
+ * Makes a run or resumes one, and prints its result. If it is interrupted, the message says how to resume it.
  *
  * @param command whose options, as given on the command line, decide
- * @param begin reads the configuration of a new run; not called with --resume
+ * @param begin reads the configuration of a new run; not used with --resume
  */
 export async function carryOut(
   command: Command,
@@ -43,14 +43,14 @@ export async function carryOut(
     ? await openRun(command, flags.resume)
     : await createRun(flags, await begin())
   const interruption = listenForInterruption(
-    'stopping after the step under way; once more to stop at once, without saving',
+    'stopping after the current step; press Ctrl-C again to stop at once, without saving',
   )
   try {
-    terminal.say(`${resumed ? 'going on with' : 'run'} ${run.path}`)
+    terminal.say(`${resumed ? 'resuming' : 'run'} ${run.path}`)
     show(await kind.carryOut(run, configuration, terminal, interruption.signal), flags.json)
   } catch (error) {
     if (error === interruption.signal.reason) {
-      throw new Interrupted(`interrupted: go on with 'ageb run --resume ${shellWord(run.path)}'`)
+      throw new Interrupted(`interrupted: resume with 'ageb run --resume ${shellWord(run.path)}'`)
     }
     if (!resumed) await discardIfUnused(run)
     throw error
@@ -78,14 +78,14 @@ async function createRun(flags: RunFlags, { name, where, configuration }: Beginn
 }
 
 async function openRun(command: Command, folder: string | undefined) {
-  // A run that went on with another configuration would be two halves of different experiments.
+  // A run that was resumed with another configuration would be two halves of different experiments.
   const given = command.options.filter(
     option =>
       command.getOptionValueSource(option.attributeName()) === 'cli' &&
       !['resume', 'json'].includes(option.attributeName()),
   )
   const extra = command.args.length > 0 ? 'the configuration file' : given[0]?.long
-  if (extra) throw new UsageError(`--resume goes on with the run's own configuration: leave ${extra} out`)
+  if (extra) throw new UsageError(`--resume uses the run's own configuration: leave ${extra} out`)
   const { run, config } = await RunFolder.open(folder!)
   const where = run.file('config.yaml')
   return { run, kind: await runKind(config.kind, where), configuration: config }

@@ -61,7 +61,7 @@ describe('a training', () => {
     })
     expect(stopped).toMatchObject({ code: 130, stdout: '' })
     expect(stopped.stderr.trimEnd().split('\n').at(-1)).toBe(
-      "interrupted: go on with 'ageb run --resume stopped'",
+      "interrupted: resume with 'ageb run --resume stopped'",
     )
     const before = steps('stopped').length
     expect(before).toBeGreaterThan(0.3 * STEPS)
@@ -85,13 +85,13 @@ describe('a training', () => {
     const args = [...train('large', 10), ...large, 'training.batchSize=48']
     const ended = await here.ageb(args, { signal: 'SIGINT', at: 'training: 10 %', twice: true })
     expect(ended).toMatchObject({ code: null, signal: 'SIGINT', stdout: '' })
-    expect(ended.stderr).not.toContain('interrupted: go on')
+    expect(ended.stderr).not.toContain('interrupted: resume')
   })
 
   it('that is finished is not done again', async () => {
     const ended = await here.ageb(['run', '--resume', 'whole', '--json'])
     expect(ended.code).toBe(0)
-    expect(ended.stderr).toContain('whole is finished')
+    expect(ended.stderr).toContain('whole is already finished')
     expect(json(ended)).toMatchObject({ testAccuracy: result.testAccuracy })
     expect(existsSync(here.file('whole', 'state'))).toBe(false)
   })

@@ -12,14 +12,14 @@ type Plain = Record<string, unknown>
 export interface RunKind {
   /**
    * The resolved configuration: defaults filled in. Throws UsageError naming the key that is wrong, and InputError
-   * if the device is not there.
+   * if the device is not available.
    */
   check(plain: Plain, where: string): Promise<Plain>
   /** Does the work, or only reads its result if it is done already. */
   carryOut(run: RunFolder, configuration: Plain, terminal: Monitor, signal: AbortSignal): Promise<Outcome>
 }
 
-/** The kind of run that a configuration asks for. Throws UsageError if there is none such. */
+/** The kind of run that a configuration asks for. Throws UsageError if there is no such kind. */
 export async function runKind(kind: unknown, where: string): Promise<RunKind> {
   if (kind === 'train') return trainKind()
   if (kind === 'backdoor') return backdoorKind()
@@ -72,7 +72,7 @@ async function backdoorKind(): Promise<RunKind> {
   }
 }
 
-/** Device and thread count decide the last bits, so a run remembers those it began with. */
+/** Device and thread count decide the last bits, so a run records those that it was started with. */
 async function onThisMachine(configuration: {
   threads?: number | undefined
   device: DeviceChoice
@@ -89,7 +89,7 @@ async function onThisMachine(configuration: {
 
 async function finished<T>(run: RunFolder, terminal: Monitor): Promise<T | null> {
   const result = await run.result<T>()
-  if (result) terminal.say(`${run.path} is finished: this is its result`)
+  if (result) terminal.say(`${run.path} is already finished: this is its result`)
   return result
 }
 
@@ -113,15 +113,15 @@ function backdoorRows(result: BackdoorRunResult): Row[] {
     return [label, percent(result[key]), interval ? intervalNote(interval) : '']
   }
   return [
-    share('clean twin: accuracy', 'cleanCda'),
-    share('backdoored: clean data accuracy (CDA)', 'cda'),
+    share('accuracy of the clean twin', 'cleanCda'),
+    share('clean data accuracy (CDA)', 'cda'),
     share('attack success rate (ASR)', 'asr'),
     share('… of the clean twin', 'cleanAsr'),
-    share('… untriggered (base rate)', 'baseRate'),
+    share('… without the trigger (base rate)', 'baseRate'),
     share('robust accuracy (RA)', 'ra'),
     ['PSNR', `${result.psnr.toFixed(1)} dB`],
     ['SSIM', result.ssim.toFixed(4)],
-    ['attack', `${result.attack}, ${percent(result.poisonRate)} poison`],
+    ['attack', `${result.attack}, ${percent(result.poisonRate)} of the training images poisoned`],
     ['data', `${result.dataset}, ${result.nTest} test images`],
     ['time', duration(result.seconds)],
     ...speedRows(result.speed),
@@ -134,7 +134,11 @@ function speedRows(speed: TrainingSpeed | null): Row[] {
   if (!speed) return []
   const { imagesPerSecond, gflopsPerStep, mfu, gemmGflops } = speed
   return [
-    ['training speed', `${imagesPerSecond.toFixed(0)} images/s`, `${gflopsPerStep.toFixed(1)} GFLOP a step`],
+    [
+      'training speed',
+      `${imagesPerSecond.toFixed(0)} images/s`,
+      `${gflopsPerStep.toFixed(1)} GFLOP per step`,
+    ],
     ['… of the matrix throughput', percent(mfu), `of ${gemmGflops.toFixed(0)} GFLOP/s`],
   ]
 }

@@ -43,10 +43,13 @@ const GALLERY = 8
  */
 export async function writeReport(run: RunFolder, device?: DeviceChoice): Promise<string> {
   const result = await run.result<BackdoorRunResult>()
-  if (!result) throw new UsageError(`${run.path} is not finished: go on with --resume ${run.path}`)
+  if (!result)
+    throw new UsageError(`${run.path} is not finished: resume it with 'ageb run --resume ${run.path}'`)
   const { evaluation, startedAt, finishedAt } = result
   if (!('asr' in result))
-    throw new UsageError(`${run.path} is a plain training: only backdoor experiments have a report`)
+    throw new UsageError(
+      `${run.path} is a training without an attack: only backdoor experiments have a report`,
+    )
   const { config: plain } = await RunFolder.open(run.path)
   const config = check(backdoorRunConfig, plain, run.file('config.yaml'))
   const environment = JSON.parse(await readFile(run.file('environment.json'), 'utf8')) as Record<
@@ -99,14 +102,14 @@ export async function writeReport(run: RunFolder, device?: DeviceChoice): Promis
 function speedOf({ speed, seconds }: BackdoorRunResult): Record<string, string> {
   return {
     ...(speed && {
-      'fine-tuning': `${speed.imagesPerSecond.toFixed(0)} images/s, ${speed.gflopsPerStep.toFixed(1)} GFLOP a step`,
+      'fine-tuning': `${speed.imagesPerSecond.toFixed(0)} images/s, ${speed.gflopsPerStep.toFixed(1)} GFLOP per step`,
       'share of matrix throughput': `${(100 * speed.mfu).toFixed(0)} % of ${speed.gemmGflops.toFixed(0)} GFLOP/s`,
     }),
     'whole run': `${seconds.toFixed(0)} s`,
   }
 }
 
-/** The first test images whose class is not the goal, on their way through the trigger. */
+/** The first test images whose class is not the goal, with every stage of the trigger. */
 async function makeGallery(
   run: RunFolder,
   config: BackdoorRunConfig,

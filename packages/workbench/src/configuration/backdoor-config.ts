@@ -2,7 +2,7 @@ import { attackConfig, poisoningConfig, trainingConfig } from '@ageb/lab'
 import { z } from 'zod'
 import { common } from './train-config.js'
 
-/** Configuration of a backdoor experiment: `ageb run` and `ageb demo`. */
+/** Configuration of a backdoor experiment, for `ageb run` and `ageb demo`. */
 export const backdoorRunConfig = z.strictObject({
   kind: z.literal('backdoor'),
   ...common,
@@ -10,7 +10,7 @@ export const backdoorRunConfig = z.strictObject({
     .string()
     .default('vit-cifar10')
     .describe(
-      'checkpoint that triggers are computed with: a folder, an ONNX file, a bundled name or owner/name on the hub',
+      'checkpoint with which triggers are computed: a folder, an ONNX file, a bundled name or owner/name on the hub',
     ),
   victim: z
     .string()
@@ -24,13 +24,13 @@ export const backdoorRunConfig = z.strictObject({
     .min(0)
     .default(0)
     .describe(
-      'training images to part off and evaluate on in place of the test split, to choose parameters with',
+      'number of training images that are held out and used for evaluation instead of the test split, to choose parameters',
     ),
   cleanTwin: z
     .string()
     .optional()
     .describe(
-      "an earlier run's clean-model of the same victim, data, training and seed, to save its fine-tuning",
+      'clean-model of an earlier run with the same victim, data, training settings, seed, device and threads; it is used instead of fine-tuning the clean twin again',
     ),
 })
 export type BackdoorRunConfig = z.infer<typeof backdoorRunConfig>

@@ -20,7 +20,7 @@ export function isConfigurationKind(name: string): name is ConfigurationKind {
  * It describes what may be written: keys that have a default are not required. Rules that join several keys (a
  * divisor, an odd number) are checked only when a configuration is read.
  *
- * @param kind of one kind only. Default: of all kinds, told apart by the key `kind`
+ * @param kind one kind only. Default: all kinds, distinguished by the key `kind`
  * @throws UsageError if there is no such kind
  */
 export function configurationSchema(kind?: string): z.core.JSONSchema.BaseSchema {

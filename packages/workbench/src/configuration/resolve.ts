@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import type { z } from 'zod'
 
-/** The program was called wrongly: it ends with exit code 2. */
+/** Wrong usage, or a wrong configuration: the program ends with exit code 2. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
 
 type Plain = Record<string, unknown>
 
-/** Reads a YAML configuration file. Throws UsageError if it is missing or no mapping. */
+/** Reads a YAML configuration file. Throws UsageError if it is missing or not a mapping. */
 export async function readConfiguration(path: string): Promise<Plain> {
   const text = await readFile(path, 'utf8').catch(() => {
     throw new UsageError(`the configuration ${path} cannot be read: check the path`)

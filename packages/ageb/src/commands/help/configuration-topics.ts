@@ -102,7 +102,7 @@ function groupOf(property: Property, objects: readonly Schema[]): Found {
     topic,
     kinds: [kind],
     description: schema.description ?? '',
-    // Alternatives that nothing tells apart may share some keys: those are listed once.
+    // Alternatives without a discriminator may share some keys: those are listed once.
     keys: keys.filter((one, i) => keys.findIndex(other => same(one, other)) === i),
   }
   return { keys: [{ ...entry, topic }], below: [group, ...parts.flatMap(part => part.below)] }
@@ -176,7 +176,7 @@ function constantOf(object: Schema, key: string): unknown {
   return (object.properties?.[key] as Schema | undefined)?.const
 }
 
-/** Topics that several kinds have in common become one; what differs stays apart. */
+/** Topics that several kinds have in common become one; topics that differ are kept separate. */
 function merge(topics: readonly Topic[]): Topic[] {
   const merged: Topic[] = []
   for (const topic of topics) {

@@ -14,7 +14,7 @@ import { matrixOperations } from 'onnxgrad'
 import { placeholderWeights } from './placeholder-weights.js'
 import { type DataShape, publishedData, publishedModels } from './published.js'
 
-/** What a run does, in numbers. */
+/** The work of a run, in numbers. */
 export interface Workload {
   readonly data: DataShape
   /** The model that is trained, with its head. */
@@ -28,7 +28,7 @@ export interface Workload {
 /** Images of the graphs that are counted. */
 const COUNTED = 2
 
-/** What a configuration comes to. */
+/** The work that a configuration requires. */
 export async function workloadOf(
   config: TrainRunConfig | BackdoorRunConfig,
   data: DataShape,
@@ -43,7 +43,7 @@ export async function workloadOf(
   const there = await isThere(config.surrogate)
   if (!there)
     terminal.say(
-      `the surrogate ${config.surrogate} is not there yet: it is taken to be such a model as the victim`,
+      `the surrogate ${config.surrogate} does not exist yet: the plan assumes a model like the victim`,
     )
   const surrogate = there ? await fitted(config.surrogate, data, config.seed) : model
   const triggered = Math.round(config.poisoning.rate * data.train) + data.test
@@ -57,8 +57,8 @@ export async function workloadOf(
 }
 
 /**
- * How large a data set is: as the flags say, as published, or as its files on this machine do.
- * @throws UsageError if it would have to be fetched to know.
+ * The size of a data set: from the flags, as published, or from its files on this machine.
+ * @throws UsageError if it would have to be downloaded to find out.
  */
 export async function dataShape(
   dataset: string,
@@ -71,7 +71,7 @@ export async function dataShape(
   const names = classes ?? known?.classes
   if (train !== undefined && test !== undefined && names !== undefined) return { train, test, classes: names }
   throw new UsageError(
-    `the data set ${dataset} is not on this machine: say how large it is with --images, --test-images and --classes`,
+    `the data set ${dataset} is not on this machine: give its size with --images, --test-images and --classes`,
   )
 }
 
@@ -99,7 +99,7 @@ async function fitted(name: string, data: DataShape, seed: number, imageSize?: n
   return fit(checkpoint, { classNames: numbered(data.classes), imageSize, seed }).model
 }
 
-/** Whether a checkpoint can be looked for: a path that does not exist may be that of a run that is still to come. */
+/** Whether a checkpoint exists or may be on the hub: another path may belong to a run that has not been made yet. */
 async function isThere(name: string): Promise<boolean> {
   if (name in bundledModels || name in publishedModels || (await stat(name).catch(() => null))) return true
   return name.split('/').length === 2 && parseHubId(name) !== undefined

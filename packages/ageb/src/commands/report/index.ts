@@ -1,14 +1,14 @@
 import type { Command } from 'commander'
 import { deviceOption, type MachineFlags } from '../../cli/options.js'
 
-/** `ageb report`: the report of a finished run, once more. */
+/** `ageb report`: writes the report of a finished run again. */
 export function reportCommand(program: Command): void {
   program
     .command('report')
-    .summary("rewrite a finished run's report.html")
-    .description("Rewrite report.html of a finished backdoor run from the run's files.")
+    .summary('write the report of a finished run again')
+    .description("Write report.html of a finished backdoor run again, from the run's files.")
     .argument('<run>', 'folder of the run')
-    .addOption(deviceOption())
+    .addOption(deviceOption("the run's"))
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
     .action(async (folder: string, { device, json }: Pick<MachineFlags, 'device'> & { json?: boolean }) => {
@@ -17,7 +17,7 @@ export function reportCommand(program: Command): void {
       const { writeReport } = await import('../../cli/write-report.js')
       const { run } = await RunFolder.open(folder)
       const report = await writeReport(run, device)
-      // Opening a run makes its folder for states, of which a finished one has no need.
+      // Opening a run makes its folder for states, which a finished run does not need.
       await run.clearStates()
       show({ data: { run: run.path, report }, text: table([['report', report]]) }, json)
     })

@@ -15,7 +15,7 @@ export function schemaCommand(program: Command): void {
         'completes and checks the keys of a configuration whose first line is: ' +
         '# yaml-language-server: $schema=./ageb.schema.json',
     )
-    .argument('[kind]', 'of configurations of this kind only: train or backdoor (default: of both)')
+    .argument('[kind]', 'only for configurations of this kind: train or backdoor (default: both)')
     .option('--out <file>', 'write the schema to a file')
     .option('--json', 'print the result as JSON, in one line')
     .addHelpText('after', examples)
