@@ -7,12 +7,12 @@ import { trainRunConfig } from './train-config.js'
 export const configurations = { train: trainRunConfig, backdoor: backdoorRunConfig } as const
 export type ConfigurationKind = keyof typeof configurations
 
-const anyConfiguration = z.discriminatedUnion('kind', [trainRunConfig, backdoorRunConfig])
-
 /** Whether a name is that of a kind of configuration. */
 export function isConfigurationKind(name: string): name is ConfigurationKind {
   return Object.hasOwn(configurations, name)
 }
+
+const kinds = Object.keys(configurations).filter(isConfigurationKind)
 
 /**
  * JSON Schema (draft 2020-12) of configuration files, for editors and other programs.
@@ -25,9 +25,16 @@ export function isConfigurationKind(name: string): name is ConfigurationKind {
  */
 export function configurationSchema(kind?: string): z.core.JSONSchema.BaseSchema {
   if (kind !== undefined && !isConfigurationKind(kind)) {
-    const known = Object.keys(configurations).join(', ')
+    const known = kinds.join(', ')
     throw new UsageError(`there is no kind of configuration '${kind}': choose one of ${known}`)
   }
-  const title = kind ? `ageb configuration of kind ${kind}` : 'ageb configuration'
-  return { title, ...z.toJSONSchema(kind ? configurations[kind] : anyConfiguration, { io: 'input' }) }
+  const draft = 'https://json-schema.org/draft/2020-12/schema'
+  if (kind) return { $schema: draft, title: `ageb configuration of kind ${kind}`, ...jsonSchema(kind) }
+  return { $schema: draft, title: 'ageb configuration', oneOf: kinds.map(jsonSchema) }
+}
+
+/** Of one kind, without the draft's name, which stands at the root only. */
+function jsonSchema(kind: ConfigurationKind): z.core.JSONSchema.BaseSchema {
+  const { $schema: _, ...schema } = z.toJSONSchema(configurations[kind], { io: 'input' })
+  return schema
 }

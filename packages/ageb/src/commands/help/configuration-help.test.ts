@@ -10,7 +10,11 @@ const patch: Explained = {
   summary: 'a white square in a corner',
   citation: 'Somebody 2017',
   url: 'https://example.org',
-  presets: [{ name: 'paper', summary: 'as published', parameters: { size: 4 }, measured: { asr: 0.99 } }],
+  access: 'data',
+  presets: {
+    strong: { summary: 'easy to learn', parameters: {}, measured: 'ASR 99.0 % (n = 900, seed 1)' },
+    paper: { summary: 'as published', parameters: { size: 4 }, poisoning: { rate: 0.05 } },
+  },
 }
 const attack: Explained = {
   ...{ topic: 'attack', kinds: ['backdoor'], description: '', keys: [] },
@@ -23,12 +27,16 @@ it('a topic shows its keys, where it comes from, and presets with their figures'
     'attack.patch: keys where attack.name is patch',
     'a white square in a corner',
     'Somebody 2017, https://example.org',
+    'The attacker controls the training data.',
     'attack.size  integer > 0  default 3',
     'in pixels',
+    'preset strong',
+    'easy to learn',
+    'the defaults',
+    'measured: ASR 99.0 % (n = 900, seed 1)',
     'preset paper',
     'as published',
-    'size=4',
-    'measured: asr=0.99',
+    'attack.size=4 poisoning.rate=0.05',
   ])
 })
 

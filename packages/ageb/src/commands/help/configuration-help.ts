@@ -49,7 +49,7 @@ export function topicText(topic: Explained, topics: readonly Explained[]): strin
     ...about(topic),
     ...topic.keys.map(keyText),
     ...(members ?? []).flatMap(member => (member ? [memberText(member)] : [])),
-    ...(topic.presets ?? []).map(presetText),
+    ...Object.entries(topic.presets ?? {}).map(presetText),
   ].join('\n')
 }
 
@@ -68,9 +68,10 @@ function contents({ topic, kinds, choice, chosenBy }: Topic): string {
   return `keys of configurations of kind ${kinds.join(' and ')}`
 }
 
-function about({ summary, citation, url }: Declared): string[] {
+function about({ summary, citation, url, access }: Declared): string[] {
   const source = [citation, url].filter(part => part !== undefined).join(', ')
-  return [summary, source].flatMap(text => (text ? [wrap(text, 2)] : []))
+  const attacker = access && `The attacker controls the ${access === 'data' ? 'training data' : 'training'}.`
+  return [summary, source, attacker].flatMap(text => (text ? [wrap(text, 2)] : []))
 }
 
 function keyText({ key, type, required, description, topic, ...rest }: ConfigurationKey): string {
@@ -86,17 +87,21 @@ function memberText({ topic, summary, citation }: Explained): string {
   return text ? `${line}\n${wrap(text, 6)}` : line
 }
 
-function presetText({ name, summary, parameters, measured }: Preset): string {
-  const pairs = (of: object) =>
-    Object.entries(of)
-      .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-      .join(' ')
+function presetText([name, { summary, parameters, poisoning = {}, measured }]: [string, Preset]): string {
+  const settings = [...pairs('attack', parameters), ...pairs('poisoning', poisoning)].join(' ')
   return [
     `  ${colors.bold(`preset ${name}`)}`,
     wrap(summary, 6),
-    ...(parameters ? [wrap(pairs(parameters), 6)] : []),
-    ...(measured ? [wrap(`measured: ${pairs(measured)}`, 6)] : []),
+    wrap(settings || 'the defaults', 6),
+    ...(measured ? [wrap(`measured: ${measured}`, 6)] : []),
   ].join('\n')
+}
+
+/** Keys with their values, as `--set` takes them. */
+function pairs(under: string, of: object): string[] {
+  return Object.entries(of).map(
+    ([key, value]) => `${under}.${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
 }
 
 /** Text in lines of at most `WIDTH` characters, each indented. */
