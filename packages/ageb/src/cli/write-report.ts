@@ -133,11 +133,11 @@ async function makeGallery(
     const pixels = new Uint8Array(shown.pixels.length)
     for (const [i, picture] of pictures.entries()) pixels.set(picture.triggered, i * size)
     const triggered = pixelsInMemory(pixels, shown)
-    const says = async ({ model, weights }: typeof victim) => {
-      const called = await predict(runtime, model, weights, triggered, shown.count)
-      return (i: number) => test.classNames[called[i]!]!
+    const predicts = async ({ model, weights }: typeof victim) => {
+      const predicted = await predict(runtime, model, weights, triggered, shown.count)
+      return (i: number) => test.classNames[predicted[i]!]!
     }
-    const [victimSays, cleanSays] = [await says(victim), await says(twin)]
+    const [victimPredicts, twinPredicts] = [await predicts(victim), await predicts(twin)]
     const gallery = await Promise.all(
       pictures.map(async ({ triggered: pixels, stages }, i): Promise<GalleryEntry> => {
         const clean = imageAt(shown, i)
@@ -152,8 +152,8 @@ async function makeGallery(
         ]
         return {
           label: test.classNames[shown.labels[i]!]!,
-          victimSays: victimSays(i),
-          cleanSays: cleanSays(i),
+          victimPredicts: victimPredicts(i),
+          twinPredicts: twinPredicts(i),
           ...(config.poisoning.mode === 'all-to-all' && { target: test.classNames[wanted[i]!]! }),
           images: await Promise.all(
             images.map(async ([name, data]) => ({
