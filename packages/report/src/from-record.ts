@@ -83,8 +83,8 @@ function galleryOf({ record, predictions, gallery }: RecordedExperiment): Report
   const { label, goal, victimTriggered, twinTriggered } = predictions
   return gallery.map(({ index, pictures }) => ({
     label: classNames[label[index]!]!,
-    victimSays: classNames[victimTriggered[index]!]!,
-    cleanSays: classNames[twinTriggered[index]!]!,
+    victimPredicts: classNames[victimTriggered[index]!]!,
+    twinPredicts: classNames[twinTriggered[index]!]!,
     ...(record.poisoning.mode === 'all-to-all' && { target: classNames[goal[index]!]! }),
     images: pictures,
   }))

@@ -46,7 +46,7 @@ test('learned is said only where the interval of the ASR is clear of the base ra
   expect(read(rate(3, 4), rate(1, 4), { cleanAsr: rate(1, 4) }).verdict, 'too few images').toBe('not-shown')
 })
 
-test('a trigger that fools the clean twin too is not put down to the poison', () => {
+test('a trigger that fools the clean twin too is not attributed to the poison', () => {
   expect(read(rate(880, 900), rate(9, 900), { cleanAsr: rate(870, 900) }).verdict).toBe('unexplained')
   expect(read(rate(880, 900), rate(9, 900), { cleanAsr: rate(20, 900) }).verdict).toBe('learned')
 })
@@ -56,8 +56,8 @@ test('a loss of accuracy is named only where the interval of the difference excl
     read(rate(880, 900), rate(9, 900), { cda })
       .findings.map(({ claim }) => claim)
       .join(' ')
-  expect(claims(rate(950, 1000))).toContain('cannot be told from its clean twin')
-  expect(claims(rate(900, 1000))).toContain('measurably worse')
+  expect(claims(rate(950, 1000))).toContain('no difference between the victim and its clean twin')
+  expect(claims(rate(900, 1000))).toContain('measurably less accurate')
 })
 
 test('small samples are called a hint', () => {

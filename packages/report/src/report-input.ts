@@ -8,8 +8,8 @@ import type {
 } from '@ageb/lab'
 
 /**
- * What a report shows, as plain data. Nothing in it is trusted: every string is escaped, whatever a data set calls its
- * classes.
+ * What a report shows, as plain data. Nothing in it is trusted: every string is escaped, whatever the names of a data
+ * set's classes are.
  */
 export interface ReportInput {
   /** `Backdoor run: ViT-Tiny on CIFAR-10`. */
@@ -17,9 +17,9 @@ export interface ReportInput {
   /** One line beneath the title: model, data set, seed. */
   readonly subtitle: string
   readonly attack: AttackSource
-  /** Says what was done to model and images, and what they are for. */
+  /** What was done to the model and the images, and what they are for. */
   readonly warning: string
-  /** What the victim does. */
+  /** The victim's rates. */
   readonly rates: BackdoorRates
   /** CDA of the clean twin: the same fine-tuning without poison. */
   readonly cleanCda: Rate
@@ -40,7 +40,7 @@ export interface ReportInput {
   readonly configuration: string
   /** Versions, device, processor: key → value, in the order to show. */
   readonly environment: Readonly<Record<string, string>>
-  /** Steps or images a second, durations: key → value, in the order to show. */
+  /** Steps or images per second, durations: key → value, in the order to show. */
   readonly speed: Readonly<Record<string, string>>
   /** The command line that makes this run again. */
   readonly command: string
@@ -71,15 +71,15 @@ export interface Poisoning {
   readonly cover: number
 }
 
-/** One test image on its way through the attack. */
+/** One test image with every stage of the trigger. */
 export interface GalleryEntry {
   /** The true class's name. */
   readonly label: string
-  /** What the victim calls the triggered image. */
-  readonly victimSays: string
-  /** What the clean twin calls the same triggered image. */
-  readonly cleanSays: string
-  /** The class this image is meant to be called, where it is not `poisoning.target` (all-to-all). */
+  /** The class that the victim predicts for the triggered image. */
+  readonly victimPredicts: string
+  /** The class that the clean twin predicts for the same triggered image. */
+  readonly twinPredicts: string
+  /** The attacker's goal for this image, if it is not `poisoning.target` (all-to-all). */
   readonly target?: string
   readonly images: readonly GalleryImage[]
 }
@@ -91,7 +91,7 @@ export interface GalleryImage {
   readonly png: Uint8Array
 }
 
-/** Which class is called which, before and after. */
+/** Predicted classes by true class, before and after the attack. */
 export interface ReportConfusion extends BackdoorConfusion {
   /** The name of each class, by index. */
   readonly classNames: readonly string[]

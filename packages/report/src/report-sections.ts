@@ -44,12 +44,12 @@ function ratesSection({ rates, cleanCda, cleanAsr }: ReportInput): Html {
     <thead><tr><th scope="col">Rate</th><th scope="col">What it counts</th><th scope="col" class="number">Value</th>
       <th scope="col" class="number">95 % interval</th><th scope="col" class="number">Images</th></tr></thead>
     <tbody>
-      ${rateTableRow('CDA, clean twin', 'clean images called by their true class, same training without poison', cleanCda)}
-      ${rateTableRow('CDA, victim', 'clean images called by their true class', rates.cda)}
-      ${rateTableRow('Base rate', 'images of other classes than the target, untriggered, called the target', rates.baseRate)}
-      ${rateTableRow('ASR, victim', 'the same images, triggered, called the target', rates.asr)}
-      ${rateTableRow('ASR, clean twin', 'the same triggered images, called the target', cleanAsr)}
-      ${rateTableRow('RA, victim', 'the same triggered images, called by their true class', rates.ra)}
+      ${rateTableRow('CDA, clean twin', 'clean images predicted as their true class; the same training without poison', cleanCda)}
+      ${rateTableRow('CDA, victim', 'clean images predicted as their true class', rates.cda)}
+      ${rateTableRow('Base rate', 'images of other classes than the target, without the trigger, predicted as the target', rates.baseRate)}
+      ${rateTableRow('ASR, victim', 'the same images with the trigger, predicted as the target', rates.asr)}
+      ${rateTableRow('ASR, clean twin', 'the same triggered images, predicted as the target', cleanAsr)}
+      ${rateTableRow('RA, victim', 'the same triggered images, predicted as their true class', rates.ra)}
     </tbody></table></div>`
 }
 
@@ -59,7 +59,7 @@ function stealthSection({ stealth }: ReportInput): Html {
       <td class="number">${mean.n > 0 ? `${decimal(mean.value, digits)}${suffix(unit)}` : '–'}</td>
       <td class="number">${mean.n > 0 ? meanInterval(mean, digits, unit) : '–'}</td>
       <td class="number">${count(mean.n)}</td></tr>`
-  return html`<p class="lead">How much the trigger changes an image: triggered against clean, both rounded to 8 bits.
+  return html`<p class="lead">How much the trigger changes an image: the triggered image compared with the clean one, both rounded to 8 bits.
     Means over images.</p>
   <div class="panel scroll"><table>
     <thead><tr><th scope="col">Measure</th><th scope="col">Meaning</th><th scope="col" class="number">Mean</th>
@@ -67,24 +67,24 @@ function stealthSection({ stealth }: ReportInput): Html {
     <tbody>
       ${row('PSNR', 'peak signal-to-noise ratio; higher is closer', stealth.psnr, 2, 'dB')}
       ${row('SSIM', 'structural similarity; 1 is identical', stealth.ssim, 4)}
-      ${row('L∞', 'largest change of any value, of 255', stealth.linf, 1)}
-      ${row('Mean |Δ|', 'mean absolute change of a value, of 255', stealth.meanAbs, 2)}
+      ${row('L∞', 'largest change of a pixel value, out of 255', stealth.linf, 1)}
+      ${row('Mean |Δ|', 'mean absolute change of a pixel value, out of 255', stealth.meanAbs, 2)}
     </tbody></table></div>`
 }
 
 function gallerySection({ gallery, poisoning }: ReportInput): Html {
-  return html`<p class="lead">Test images on their way through the attack. Each small square is one pixel. The badges say
-    what the victim and its clean twin call the triggered image.</p>
+  return html`<p class="lead">Test images with every stage of the trigger. Each small square is one pixel. The badges show
+    what the victim and its clean twin predict for the triggered image.</p>
   ${gallery.map(entry => example(entry, entry.target ?? poisoning.target))}`
 }
 
-function example({ label, victimSays, cleanSays, images }: GalleryEntry, target: string): Html {
-  const hit = (says: string) => says === target && label !== target
-  const badge = (says: string) => (hit(says) ? 'hit' : says === label ? 'miss' : 'plain')
+function example({ label, victimPredicts, twinPredicts, images }: GalleryEntry, target: string): Html {
+  const hit = (predicted: string) => predicted === target && label !== target
+  const badge = (predicted: string) => (hit(predicted) ? 'hit' : predicted === label ? 'miss' : 'plain')
   return html`<article class="panel example">
     <h3><strong>${label}</strong>
-      <span class="badge ${badge(victimSays)}">victim: ${victimSays}${hit(victimSays) ? ' (target)' : ''}</span>
-      <span class="badge ${badge(cleanSays)}">clean twin: ${cleanSays}${hit(cleanSays) ? ' (target)' : ''}</span></h3>
+      <span class="badge ${badge(victimPredicts)}">victim: ${victimPredicts}${hit(victimPredicts) ? ' (target)' : ''}</span>
+      <span class="badge ${badge(twinPredicts)}">clean twin: ${twinPredicts}${hit(twinPredicts) ? ' (target)' : ''}</span></h3>
     <div class="row">${images.map(
       ({ name, png }) => html`<figure>
         <img src="data:image/png;base64,${base64(png)}" alt="${name}, image of class ${label}">
@@ -105,9 +105,9 @@ function confusionSection({ confusion }: ReportInput): Html {
       <figcaption>${subject}, ${sampleSize(counts.flat().reduce((sum, n) => sum + n, 0))}</figcaption>
       ${raw(confusionChart({ id, counts, classNames, tone, subject }))}</figure>`
   const large = classNames.length > MANY_CLASSES
-  return html`<p class="lead">Each row is a true class, each cell the share of the row that was called the column’s class${
-    large ? '' : ', in percent (shares below 0.5 % carry no number)'
-  }. Cells without images stay grey.</p>
+  return html`<p class="lead">Each row is a true class. Each cell is the share of the row that was predicted as the column’s class${
+    large ? '' : ', in percent (shares below 0.5 % have no number)'
+  }. Cells without images are grey.</p>
   <div class="confusions ${large ? 'large' : ''}">
     ${matrix('before', 'Before', 'Clean twin, clean images', confusion.before, 'clean')}
     ${matrix('victim-clean', 'After, no trigger', 'Victim, clean images', confusion.victimClean, 'clean')}
@@ -138,7 +138,7 @@ function confusionLists({ classNames, ...matrices }: ReportConfusion): Html {
 
 function countsTable(title: string, counts: Confusion, classNames: readonly string[]): Html {
   return html`<details><summary>${title}</summary><div class="scroll"><table class="counts">
-    <caption>Rows: true class. Columns: called.</caption>
+    <caption>Rows: true class. Columns: predicted class.</caption>
     <thead><tr><td></td>${classNames.map(name => html`<th scope="col" class="number">${name}</th>`)}</tr></thead>
     <tbody>${counts.map(
       (row, i) =>
@@ -149,7 +149,7 @@ function countsTable(title: string, counts: Confusion, classNames: readonly stri
 function trainingSection({ training }: ReportInput): Html {
   const evaluated = training.some(({ evaluations }) => evaluations.length > 0)
   const on = [...new Set(training.flatMap(t => (t.evaluatedOn ? [t.evaluatedOn] : [])))]
-  return html`<p class="lead">Thin lines are single steps, thick lines the mean of the steps around.${
+  return html`<p class="lead">Thin lines are single steps, thick lines are means over neighbouring steps.${
     on.length > 0 ? ` Accuracy is measured on ${on.join('; ')}.` : ''
   }</p>
   <div class="two">

@@ -71,7 +71,12 @@ async function madeUp(): Promise<ReportInput> {
       },
     ],
     gallery: [
-      { label: HOSTILE, victimSays: 'cat', cleanSays: HOSTILE, images: names.map(name => ({ name, png })) },
+      {
+        label: HOSTILE,
+        victimPredicts: 'cat',
+        twinPredicts: HOSTILE,
+        images: names.map(name => ({ name, png })),
+      },
     ],
     confusion: {
       classNames: ['cat', HOSTILE],

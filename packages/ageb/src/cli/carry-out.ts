@@ -49,7 +49,7 @@ export async function carryOut(
   const { resume } = flags
   if (resume !== undefined) assertNothingElse(command)
   const interruption = listenForInterruption(
-    'stopping after the step under way; once more to stop at once, without saving',
+    'stopping after the current step; press Ctrl-C again to stop at once, without saving',
   )
   const options = { monitor: terminal, signal: interruption.signal }
   let folder = resume
@@ -101,7 +101,7 @@ function assertNothingElse(command: Command): void {
       !['resume', 'json'].includes(option.attributeName()),
   )
   const extra = command.args.length > 0 ? 'the configuration file' : given[0]?.long
-  if (extra) throw new UsageError(`--resume takes the run's own configuration: leave ${extra} out`)
+  if (extra) throw new UsageError(`--resume uses the run's own configuration: leave ${extra} out`)
 }
 
 /** runs/demo-20250131-142501: UTC, so that names sort by time everywhere. */

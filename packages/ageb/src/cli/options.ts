@@ -10,26 +10,29 @@ export function wholeNumber(least: number): (text: string) => number {
   }
 }
 
-/** The flags that say on what models run. */
+/** The flags that choose where models run. */
 export interface MachineFlags {
   readonly threads?: number
   readonly device?: DeviceChoice
 }
 
-/** `--device`, for every command that runs models. */
-export function deviceOption(): Option {
+/**
+ * `--device`, for every command that runs models.
+ * @param byDefault in words: the device without the flag
+ */
+export function deviceOption(byDefault = "the configuration's"): Option {
   return new Option(
     '--device <name>',
-    'where models run; auto: the best that is there; equal results want equal devices (default: cpu)',
+    `where models run; auto: the best device that works; results depend on it (default: ${byDefault})`,
   ).choices(deviceChoices)
 }
 
 /** Adds `MachineFlags` to a command. */
-export function addMachineFlags(command: Command): Command {
+export function addMachineFlags(command: Command, defaultDevice?: string): Command {
   return command
-    .option('--threads <n>', 'threads of the runtime; equal results want equal counts', wholeNumber(1))
-    .addOption(deviceOption())
+    .option('--threads <n>', 'threads of the runtime; results depend on their number', wholeNumber(1))
+    .addOption(deviceOption(defaultDevice))
 }
 
-/** What every command says of `--set`. */
-export const setHelp = "set configuration keys; 'ageb help config' lists them"
+/** Help on `--set`, the same in every command. */
+export const setHelp = "set keys of the configuration; 'ageb help config' lists them"

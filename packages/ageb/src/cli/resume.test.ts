@@ -107,7 +107,7 @@ describe('a training', () => {
   it('that is finished is not done again', async () => {
     const ended = await here.ageb(['run', '--resume', 'whole', '--json'])
     expect(ended.code).toBe(0)
-    expect(ended.stderr).toContain('whole is finished')
+    expect(ended.stderr).toContain('whole is already finished')
     expect(json(ended)).toMatchObject({ testAccuracy: result.testAccuracy })
   })
 

@@ -9,7 +9,7 @@ import { tinyShape } from '@ageb/workbench/testing'
 
 const program = fileURLToPath(new URL('../../bin/ageb.js', import.meta.url))
 
-/** How a call of the program ended. */
+/** How the program ended. */
 export interface Ended {
   /** Null if a signal ended it. */
   readonly code: number | null
@@ -32,7 +32,7 @@ export interface Scratch {
   /**
    * Runs the program in the folder.
    * @param options.signal sent as soon as standard error holds the text `at`
-   * @param options.twice send it once more when the program has said that it heard
+   * @param options.twice send it again when the program has reported the first
    * @param options.env further environment variables
    */
   ageb(args: readonly string[], options?: CallOptions): Promise<Ended>
@@ -53,7 +53,7 @@ export function scratch(name: string): Scratch {
           cwd: folder,
           env: { ...env, ...more },
         })
-        const cues = kill ? [at, ...(twice ? ['once more to stop'] : [])] : []
+        const cues = kill ? [at, ...(twice ? ['again to stop'] : [])] : []
         let [stdout, stderr] = ['', '']
         child.stdout.setEncoding('utf8').on('data', text => {
           stdout += text

@@ -84,7 +84,7 @@ describe('ageb trigger', () => {
       "warning: poisoned was backdoored on purpose (attack ageb, target 'a', 10 % poison, seed 7): " +
         'use it for research on defenses only\n',
     )
-    expect(known.stdout).toMatch(/^surrogate says +[ab] → [ab]$/m)
+    expect(known.stdout).toMatch(/^surrogate predicts +[ab] → [ab]$/m)
   })
 })
 

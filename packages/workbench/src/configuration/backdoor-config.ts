@@ -9,7 +9,7 @@ const spelledOut = z.strictObject({
     .string()
     .default('vit-cifar10')
     .describe(
-      'checkpoint that triggers are computed with: a folder, an ONNX file, a bundled name or owner/name on the hub',
+      'checkpoint with which triggers are computed: a folder, an ONNX file, a bundled name or owner/name on the hub',
     ),
   victim: z
     .string()
@@ -23,7 +23,7 @@ const spelledOut = z.strictObject({
     .min(0)
     .default(0)
     .describe(
-      'training images to hold out and evaluate on in place of the test split, to choose parameters with',
+      'number of training images that are held out and used for evaluation instead of the test split, to choose parameters',
     ),
 })
 

@@ -90,7 +90,7 @@ it('of one part has only that, as an aligned table', async () => {
 })
 
 it.each([
-  [['--only', 'train,nothing'], "'nothing' is none of train"],
+  [['--only', 'train,nothing'], "'nothing' is not one of train"],
   [['--heads', '5'], '--heads'],
   [['--seconds', '0'], 'whole number from 1'],
   [['--micro-batches', '3'], '--micro-batches 3 does not divide --batch 64'],

@@ -82,7 +82,7 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
         ...(attack
           ? [
               share('attack success rate (ASR)', attack.asr),
-              share('… untriggered (base rate)', attack.baseRate),
+              share('… without the trigger (base rate)', attack.baseRate),
               share('robust accuracy (RA)', attack.ra),
             ]
           : []),
@@ -93,7 +93,7 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
   }
 }
 
-/** The attack that the flags describe, or undefined where none of them says a word about one. */
+/** The attack that the flags describe, or undefined if no flag describes one. */
 async function settingsOf({ run, config, set }: EvalFlags): Promise<BackdoorRunConfig | undefined> {
   if (run !== undefined && config !== undefined) throw new UsageError('give either --run or --config')
   if (run === undefined && config === undefined && set === undefined) return undefined

@@ -5,7 +5,7 @@ import { type Outcome, table } from '../../cli/output.js'
 
 const SHOWN_CLASSES = 10
 
-/** What a checkpoint is. */
+/** Describes a checkpoint. */
 export async function modelInfo(name: string, terminal: Monitor): Promise<Outcome> {
   const checkpoint = await loadCheckpoint(name, { withoutClassifier: true, warn: terminal.say })
   warnIfPoisoned(terminal, name, checkpoint)

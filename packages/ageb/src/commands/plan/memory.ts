@@ -6,21 +6,21 @@ const MiB = 2 ** 20
 // Measured on Linux over nine trainings that took from 150 MB to 4.4 GB: the plan is within an eighth of all of them.
 /** Node and the runtime's library. */
 const PROGRAM = 150 * MiB
-/** What the runtime and this program keep of every node. */
+/** Memory of the runtime and of this program for every node. */
 const PER_NODE = 12 * 1024
-/** The runtime's allocator keeps blocks that do not fit what comes next: so much more than the values themselves. */
+/** Memory relative to the values themselves: the runtime's allocator keeps blocks that later values do not fit into. */
 const FRAGMENTATION = 1.2
 
 export interface MemoryPlan {
   /** Decoded images that are held: of a backdoor also the poisoned copy and the triggered test images. */
   readonly data: number
-  /** A training step with all that stays between two steps, and the program. */
+  /** A training step with everything that is kept between two steps, and the program itself. */
   readonly step: number
-  /** What is saved to go on from, while it is on its way to the disk. */
+  /** The state to resume from, while it is being written. */
   readonly checkpoint: number
 }
 
-/** Bytes that are resident at the worst moment. */
+/** Bytes in memory at the peak. */
 export function memoryOf({ data, model, trainings }: Workload, config: TrainingConfig): MemoryPlan {
   const image = 3 * model.imageSize ** 2
   const { bytes, state } = stepMemory(model, config)
@@ -32,7 +32,7 @@ export function memoryOf({ data, model, trainings }: Workload, config: TrainingC
 }
 
 /**
- * Bytes of a training step, the program itself included, and of its state (weights and the optimizer's memories).
+ * Bytes of a training step, the program itself included, and of its state (weights and the optimizer's state).
  * Beside the values of a step there are the first weights, and the state as it came in and as it comes out.
  */
 function stepMemory(model: Model, config: TrainingConfig): { bytes: number; state: number } {
@@ -45,7 +45,7 @@ function stepMemory(model: Model, config: TrainingConfig): { bytes: number; stat
   return { bytes: program + weights + 2 * state + FRAGMENTATION * peakOfValues(step.graph), state }
 }
 
-/** Parts that save less than this share of the memory are no help: what is left are the weights. */
+/** More parts are not tried if they save less than this share of the memory: the rest is weights. */
 const WORTHWHILE = 0.01
 
 /** The fewest micro-batches with which a step fits into some bytes; undefined if none does. */

@@ -109,7 +109,7 @@ describe('ageb plan', () => {
     expect(work.trainings).toBe(2)
     const later = { ...config, surrogate: 'runs/not-yet/model' }
     expect(await workloadOf(later, data, terminal)).toMatchObject({ otherOperations: work.otherOperations })
-    expect(said).toEqual([expect.stringContaining('runs/not-yet/model is not there yet')])
+    expect(said).toEqual([expect.stringContaining('runs/not-yet/model does not exist yet')])
     const poisonless = { ...config, poisoning: { ...config.poisoning, rate: 0.5 } }
     expect((await workloadOf(poisonless, data, terminal)).otherOperations).toBeGreaterThan(
       work.otherOperations,
@@ -119,7 +119,7 @@ describe('ageb plan', () => {
   it('asks for the size of a data set that is not here, and refuses what is no configuration', async () => {
     const unknown = await here.ageb(['plan', '--data', 'somebody/pictures'])
     expect(unknown).toMatchObject({ code: 2, stdout: '' })
-    expect(unknown.stderr).toContain('say how large it is with --images, --test-images and --classes')
+    expect(unknown.stderr).toContain('give its size with --images, --test-images and --classes')
     const wrong = await here.ageb(['plan', '--set', 'model.hidden_size=7', 'model.num_attention_heads=2'])
     expect(wrong.code).toBe(2)
     expect(wrong.stderr).toContain('hidden_size')

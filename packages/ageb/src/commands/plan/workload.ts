@@ -17,7 +17,7 @@ import { matrixOperations } from 'onnxgrad'
 import { placeholderWeights } from './placeholder-weights.js'
 import { type DataShape, publishedData, publishedModels } from './published.js'
 
-/** What a run does, in numbers. */
+/** The work of a run, in numbers. */
 export interface Workload {
   readonly data: DataShape
   /** The model that is trained, with its head. */
@@ -31,7 +31,7 @@ export interface Workload {
 /** Images of the graphs that are counted. */
 const COUNTED = 2
 
-/** What a configuration comes to. */
+/** The work that a configuration requires. */
 export async function workloadOf(
   config: TrainRunConfig | BackdoorRunConfig,
   data: DataShape,
@@ -56,8 +56,8 @@ export async function workloadOf(
 }
 
 /**
- * How large a data set is: as the flags say, as published, or as its files on this machine do.
- * @throws UsageError if it would have to be fetched to know.
+ * The size of a data set: from the flags, as published, or from its files on this machine.
+ * @throws UsageError if it would have to be downloaded to find out.
  */
 export async function dataShape(
   dataset: string,
@@ -70,7 +70,7 @@ export async function dataShape(
   const names = classes ?? known?.classes
   if (train !== undefined && test !== undefined && names !== undefined) return { train, test, classes: names }
   throw new UsageError(
-    `the data set ${dataset} is not on this machine: say how large it is with --images, --test-images and --classes`,
+    `the data set ${dataset} is not on this machine: give its size with --images, --test-images and --classes`,
   )
 }
 
@@ -98,7 +98,7 @@ async function fitted(name: string, data: DataShape, seed: number, imageSize?: n
   return fit(checkpoint, { classNames: numbered(data.classes), imageSize, seed }).model
 }
 
-/** Whether a checkpoint can be looked for: a path that does not exist may be that of a run that is still to come. */
+/** Whether a checkpoint exists or may be on the hub: another path may belong to a run that has not been made yet. */
 async function isThere(name: string): Promise<boolean> {
   if (name in bundledModels || name in publishedModels || (await stat(name).catch(() => null))) return true
   return name.split('/').length === 2 && parseHubId(name) !== undefined

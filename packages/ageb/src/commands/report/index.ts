@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 
-/** `ageb report`: the report of a finished run, once more. */
+/** `ageb report`: writes the report of a finished run again. */
 export function reportCommand(program: Command): void {
   program
     .command('report')
-    .summary("rewrite a finished run's report.html")
+    .summary('write the report of a finished run again')
     .description(
-      "Rewrite report.html of a finished backdoor run from the run's folder alone: no model, no data set, no network.",
+      "Write report.html of a finished backdoor run again, from the run's folder alone: no model, no data set, no network.",
     )
     .argument('<run>', 'folder of the run')
     .option('--json', 'print the result as JSON')

@@ -38,10 +38,10 @@ export interface TriggerFlags extends AttackFlags {
   readonly device?: DeviceChoice
 }
 
-/** Images of the strip are enlarged to about so many pixels. */
+/** Images of the strip are enlarged to about this many pixels. */
 const STRIP_SIDE = 160
 
-/** Computes the trigger of one image, and writes the image with it and a strip of the stages. */
+/** Adds the trigger to one image, and writes the triggered image and a strip of the stages. */
 export async function triggerImage(image: string, flags: TriggerFlags, terminal: Monitor): Promise<Outcome> {
   const settings = await attackSettings(flags)
   const surrogate = await loadCheckpoint(settings.surrogate)
@@ -91,7 +91,7 @@ export async function triggerImage(image: string, flags: TriggerFlags, terminal:
           data.ssim === null ? 'image too small' : '',
         ],
         ['L∞', `${data.linf}/255`],
-        ['surrogate says', `${data.classBefore} → ${data.classAfter}`],
+        ['surrogate predicts', `${data.classBefore} → ${data.classAfter}`],
       ]),
     }
   } finally {
@@ -111,11 +111,11 @@ async function decode(image: string, size: { height: number; width: number }): P
   }
 }
 
-/** The index of the class given by name or index. Not needed, it may be missing. */
+/** The index of the class that is given by name or index. If the attack does not need it, it may be missing. */
 function labelOf(label: string | undefined, { classNames }: Model, needed: boolean): number {
   if (label === undefined) {
     if (!needed) return 0
-    throw new UsageError('this attack takes its loss against the true class of the image: give --label')
+    throw new UsageError('this attack computes its loss with the true class of the image: give --label')
   }
   const index = classNames.includes(label)
     ? classNames.indexOf(label)

@@ -15,7 +15,7 @@ export function engineFor({ threads, device }: RuntimeOptions): Promise<Engine> 
     advice: {
       cpu: 'it is always there',
       webgpu: 'install a driver of the graphics processor (under Linux one of Vulkan, with libvulkan1)',
-      cuda: "under Linux x64 install NVIDIA's driver, CUDA 12 and cuDNN 9, then run 'ONNXRUNTIME_NODE_INSTALL=1 npm rebuild onnxruntime-node'",
+      cuda: "under Linux x64 install NVIDIA's driver, CUDA 12 and cuDNN 9, then run 'ONNXRUNTIME_NODE_INSTALL=1 npm rebuild onnxruntime-node --ignore-scripts=false'",
       coreml: 'CoreML is part of macOS alone',
       dml: 'DirectML is part of Windows alone',
     },
