@@ -10,6 +10,7 @@ import {
   toOnnx,
 } from 'onnxgrad'
 import { imageSize, type PixelSource } from '../images/image-source.js'
+import { batchesAhead, readAhead } from '../images/read-ahead.js'
 import { bakeWeights, type Model, type Weights } from '../models/model.js'
 
 /** A model with its weights as a graph: uint8 images (batch, 3, H, W) to `logits` and `label` (int64). */
@@ -87,23 +88,37 @@ export async function mapBatches(
   batch: number,
   use: (outputs: Outputs, start: number, count: number) => void,
 ): Promise<void> {
+  for await (const { outputs, start, count } of runBatches(session, images, batch)) use(outputs, start, count)
+}
+
+/** `mapBatches` for whoever sets the pace: `count` images from image `start` on. They are read while the model runs. */
+export async function* runBatches(
+  session: Session,
+  images: PixelSource,
+  batch: number,
+): AsyncGenerator<{ outputs: Outputs; start: number; count: number }> {
   const size = imageSize(images)
   const shape = [batch, 3, images.height, images.width]
-  const load = async (start: number) => {
-    const count = Math.max(0, Math.min(batch, images.count - start))
+  const load = async (i: number) => {
+    const start = i * batch
+    const count = Math.min(batch, images.count - start)
     const data = new Uint8Array(batch * size)
     await images.read(
-      Array.from({ length: count }, (_, i) => start + i),
+      Array.from({ length: count }, (_, j) => start + j),
       data.subarray(0, count * size),
     )
-    return { count, data }
+    return { start, count, data }
   }
-  let next = load(0)
-  for (let start = 0; start < images.count; start += batch) {
-    const { count, data } = await next
-    // Read while the model runs.
-    next = load(start + batch)
-    next.catch(() => {})
-    use(await session.run({ images: { dtype: 'uint8', shape, data } }), start, count)
+  const total = Math.ceil(images.count / batch)
+  const batches = readAhead(load, 0, total, batchesAhead(batch * size))
+  try {
+    for (let i = 0; i < total; i++) {
+      const { start, count, data } = await batches.next()
+      const running = session.run({ images: { dtype: 'uint8', shape, data } }, ['images'])
+      batches.refill()
+      yield { outputs: await running, start, count }
+    }
+  } finally {
+    await batches.end()
   }
 }

@@ -103,7 +103,7 @@ function buildCCT(config: CCTConfig, task: Task): Model {
         const patches = reshape(transpose(x, [0, 2, 3, 1]), [batch, side * side, width])
         return add(patches, p['cct.position_embeddings']!)
       })
-      const { tokens, probabilities } = encode(p, 'cct.encoder.layer', first, config, options)
+      const { tokens, probabilities, hidden } = encode(p, 'cct.encoder.layer', first, config, options)
       const normalized = layerNorm(tokens, p['cct.layernorm.weight']!, p['cct.layernorm.bias']!, epsilon)
       // Sequence pooling: a mean of the tokens, weighted by what one more layer makes of each.
       const weights = softmax(transpose(dense(normalized, 'cct.pooler'), [0, 2, 1]))
@@ -111,6 +111,7 @@ function buildCCT(config: CCTConfig, task: Task): Model {
       return {
         logits: dense(pooled, 'classifier'),
         features: pooled,
+        hidden,
         attention: probabilities.map(map => patchAttention(map, 0)),
       }
     },

@@ -80,17 +80,26 @@ function buildConvNext(config: ConvNextConfig, task: Task): Model {
     forward(p, pixels, options = {}) {
       const { graph } = pixels
       const residual = residuals(options)
+      const hidden: Value[] = []
       // Channels last: all but the depthwise convolution works along them.
       let x = graph.within('embeddings', () => embed(p, normalize(pixels, normalization), config))
       for (const { downsampling, blocks } of stages) {
         if (downsampling) x = graph.within('downsample', () => downsample(p, x, downsampling))
-        for (const block of blocks)
+        for (const block of blocks) {
+          hidden.push(x)
           x = graph.within(scopeOf(block), () => residual(x, branch(p, x, block, config)))
+        }
       }
       const activations = transpose(x, [0, 3, 1, 2])
       const pooled = reduceMean(activations, [2, 3])
       const head = normedHead(p, pooled, 'convnext.layernorm', config.layer_norm_eps)
-      return { logits: head.logits('classifier'), features: head.features, attention: [], activations }
+      return {
+        logits: head.logits('classifier'),
+        features: head.features,
+        hidden: [...hidden, x],
+        attention: [],
+        activations,
+      }
     },
   }
 }

@@ -88,7 +88,7 @@ function buildDeiT(config: DeiTConfig, task: Task): Model {
         const grid = embedPatches(input, p[`${projection}.weight`]!, p[`${projection}.bias`]!)
         return add(concat([...tokens, grid], 1), p[`${embeddings}.position_embeddings`]!)
       })
-      const { tokens, probabilities } = encode(p, 'deit.encoder.layer', first, config, options)
+      const { tokens, probabilities, hidden } = encode(p, 'deit.encoder.layer', first, config, options)
       // Normalization works on each token alone, so a head's token is taken first.
       const read = heads.map((head, i) => {
         const token = reshape(slice(tokens, [1], [i], [i + 1]), [batch, width])
@@ -103,6 +103,7 @@ function buildDeiT(config: DeiTConfig, task: Task): Model {
           read.map(({ features }) => features),
           1,
         ),
+        hidden,
         attention: probabilities.map(map => patchAttention(map, TOKENS)),
       }
     },

@@ -78,8 +78,8 @@ export function blockNames({ num_hidden_layers }: EncoderConfig): string[] {
  * Pre-norm transformer blocks (Dosovitskiy et al. 2021).
  *
  * @param tokens float32 (N, T, width).
- * @returns the tokens after the last block, not yet normalized, and the attention probabilities (N, heads, T, T) of
- * every block.
+ * @returns the tokens after the last block, not yet normalized, the attention probabilities (N, heads, T, T) of every
+ * block, and as `hidden` the tokens that go into every block and come out of the last.
  */
 export function encode(
   p: Parameters,
@@ -87,11 +87,12 @@ export function encode(
   tokens: Value,
   c: EncoderConfig,
   options: ForwardOptions,
-): { tokens: Value; probabilities: Value[] } {
+): { tokens: Value; probabilities: Value[]; hidden: Value[] } {
   const { graph } = tokens
   const dense = (x: Value, name: string) => linear(x, p[`${name}.weight`]!, p[`${name}.bias`])
   const residual = residuals(options)
   const probabilities: Value[] = []
+  const hidden = [tokens]
   let x = tokens
   for (let i = 0; i < c.num_hidden_layers; i++) {
     graph.within(`block${i}`, () => {
@@ -100,16 +101,13 @@ export function encode(
       const attended = attend(part => project(`${block}.attention.attention.${part}`), c)
       probabilities.push(attended.probabilities)
       x = residual(x, dense(attended.output, `${block}.attention.output.dense`))
-      const hidden = normDense(
-        p,
-        x,
-        `${block}.layernorm_after`,
-        c.layer_norm_eps,
-      )(`${block}.intermediate.dense`)
-      x = residual(x, dense(activate(hidden, c.hidden_act), `${block}.output.dense`))
+      const expand = normDense(p, x, `${block}.layernorm_after`, c.layer_norm_eps)
+      const wide = activate(expand(`${block}.intermediate.dense`), c.hidden_act)
+      x = residual(x, dense(wide, `${block}.output.dense`))
     })
+    hidden.push(x)
   }
-  return { tokens: x, probabilities }
+  return { tokens: x, probabilities, hidden }
 }
 
 /** Fully connected layers of a normalized input: a normalization by name, then layers by theirs. */

@@ -70,7 +70,13 @@ export function importedModel(
       const batch = pixels.shape[0]!
       const attention = inner.filter(isAttention).map(value => mapOf(value, batch))
       const activations = attention.length > 0 ? undefined : inner.filter(isFeatureMap).at(-1)
-      return { logits, attention, ...(features && { features }), ...(activations && { activations }) }
+      return {
+        logits,
+        hidden: [],
+        attention,
+        ...(features && { features }),
+        ...(activations && { activations }),
+      }
     },
   }
 }

@@ -57,6 +57,11 @@ export interface ForwardResult {
    * logits are no matrix product of one vector an image.
    */
   readonly features?: Value
+  /**
+   * What goes into every block of `Model.blocks`, and last what comes out of the last one: blocks + 1 values, each
+   * with the images along its first axis. Empty for imported files.
+   */
+  readonly hidden: readonly Value[]
   /** Of every block, from the input on; empty for models without attention. */
   readonly attention: readonly AttentionMap[]
   /**

@@ -104,8 +104,10 @@ function buildPreActResNet(config: PreActResNetConfig, task: Task): Model {
       const residual = residuals(options)
       const convolve = (x: Value, name: string, padding: number, stride = 1) =>
         conv2d(x, p[`${name}.weight`]!, null, { stride, padding })
+      const hidden: Value[] = []
       let x = graph.within('stem', () => convolve(normalize(pixels, normalization), stem, 1))
       for (const { scope, name, stride, changes } of blocks) {
+        hidden.push(x)
         x = graph.within(scope, () => {
           const ready = (y: Value, i: number) =>
             activate(norm(y, `${name}.layer.${i}.normalization`), hidden_act)
@@ -118,7 +120,7 @@ function buildPreActResNet(config: PreActResNetConfig, task: Task): Model {
       }
       const pooled = reshape(globalAveragePool(x), [x.shape[0]!, x.shape[1]!])
       const logits = linear(pooled, p['classifier.weight']!, p['classifier.bias']!)
-      return { logits, features: pooled, attention: [], activations: x, buffers }
+      return { logits, features: pooled, hidden: [...hidden, x], attention: [], activations: x, buffers }
     },
   }
 }

@@ -117,11 +117,13 @@ function buildResNet(config: ResNetConfig, task: Task): Model {
         const y = conv2d(x, p[`${name}.convolution.weight`]!, null, { stride, padding: (kernel - 1) / 2 })
         return norm(y, `${name}.normalization`)
       }
+      const hidden: Value[] = []
       let x = graph.within('stem', () => {
         const y = activate(convolve(normalize(pixels, normalization), stem), hidden_act)
         return config.stem === 'imagenet' ? maxPool2d(y, { kernel: 3, stride: 2, padding: 1 }) : y
       })
       for (const { scope, layers, shortcut } of blocks) {
+        hidden.push(x)
         x = graph.within(scope, () => {
           const skipped = shortcut ? convolve(x, shortcut) : x
           const branch = layers.reduce((y, layer, i) => {
@@ -134,7 +136,7 @@ function buildResNet(config: ResNetConfig, task: Task): Model {
       }
       const pooled = reshape(globalAveragePool(x), [x.shape[0]!, x.shape[1]!])
       const logits = linear(pooled, p['classifier.1.weight']!, p['classifier.1.bias']!)
-      return { logits, features: pooled, attention: [], activations: x, buffers }
+      return { logits, features: pooled, hidden: [...hidden, x], attention: [], activations: x, buffers }
     },
   }
 }

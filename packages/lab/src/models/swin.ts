@@ -110,15 +110,17 @@ function buildSwin(config: SwinConfig, task: Task): Model {
       const { graph } = pixels
       const residual = residuals(options)
       const attention: AttentionMap[] = []
+      const hidden: Value[] = []
       let x = graph.within('embeddings', () => embed(p, normalize(pixels, normalization), config))
       for (const stage of stages) {
         for (const block of stage.blocks) {
+          hidden.push(x)
           graph.within(block.scope, () => {
             const { output, probabilities } = attend(p, x, block, config)
             attention.push(windowAttention(probabilities, block.windows, stage.cellSide))
             x = residual(x, dense(p, output, `${block.name}.attention.output.dense`))
-            const hidden = normDense(p, x, `${block.name}.layernorm_after`, config.layer_norm_eps)
-            const active = activate(hidden(`${block.name}.intermediate.dense`), config.hidden_act)
+            const expand = normDense(p, x, `${block.name}.layernorm_after`, config.layer_norm_eps)
+            const active = activate(expand(`${block.name}.intermediate.dense`), config.hidden_act)
             x = residual(x, dense(p, active, `${block.name}.output.dense`))
           })
         }
@@ -126,7 +128,7 @@ function buildSwin(config: SwinConfig, task: Task): Model {
       }
       const last = layerNorm(x, p['swin.layernorm.weight']!, p['swin.layernorm.bias']!, config.layer_norm_eps)
       const features = reduceMean(last, [1])
-      return { logits: dense(p, features, 'classifier'), features, attention }
+      return { logits: dense(p, features, 'classifier'), features, hidden: [...hidden, x], attention }
     },
   }
 }

@@ -65,13 +65,14 @@ function buildViT(config: ViTConfig, task: Task): Model {
       const [batch, , width] = patches.shape as [number, number, number]
       const cls = expand(p['vit.embeddings.cls_token']!, [batch, 1, width])
       const first = add(concat([cls, patches], 1), p['vit.embeddings.position_embeddings']!)
-      const { tokens, probabilities } = encode(p, 'vit.encoder.layer', first, config, options)
+      const { tokens, probabilities, hidden } = encode(p, 'vit.encoder.layer', first, config, options)
       // Normalization works on each token alone, so the class token is taken first.
       const last = reshape(slice(tokens, [1], [0], [1]), [batch, width])
       const head = normedHead(p, last, 'vit.layernorm', config.layer_norm_eps)
       return {
         logits: head.logits('classifier'),
         features: head.features,
+        hidden,
         attention: probabilities.map(map => patchAttention(map, 1)),
       }
     },

@@ -1,7 +1,8 @@
-import type { Feeds, Tensor } from 'onnxgrad'
+import { type Feeds, sizeOf, type Tensor } from 'onnxgrad'
 import { augment } from '../images/augment.js'
 import { type ImageSource, imageSize } from '../images/image-source.js'
 import { mix, mixes } from '../images/mix.js'
+import type { TensorSource } from '../images/tensor-source.js'
 import { type Rng, rng } from '../random/rng.js'
 import type { Objective } from './objective.js'
 import type { TrainingConfig } from './training-config.js'
@@ -15,6 +16,14 @@ export interface Batch {
   readonly own: readonly string[]
 }
 
+/** What the frozen blocks of a model make of every image of the data, computed once. */
+export interface FrozenPrefix {
+  /** The block that it goes into, from 0; the number of blocks stands for what follows them. */
+  readonly block: number
+  /** As `computePrefix` makes it. */
+  readonly hidden: TensorSource
+}
+
 export interface BatcherOptions {
   readonly data: ImageSource
   readonly config: TrainingConfig
@@ -23,6 +32,8 @@ export interface BatcherOptions {
   readonly branches: number
   /** Whose hook may change what is fed. */
   readonly objective?: Objective
+  /** Fed in place of images. */
+  readonly prefix?: FrozenPrefix
 }
 
 /** Number of optimizer steps; the last incomplete batch of an epoch is left out. */
@@ -31,19 +42,20 @@ export function stepsOf(images: number, config: TrainingConfig): { perEpoch: num
   return { perEpoch, total: Math.round(perEpoch * config.epochs) }
 }
 
+/** Bytes of the images, or of what stands for them, in one batch. */
+export function batchBytes({ data, config, prefix }: BatcherOptions): number {
+  return config.batchSize * (prefix ? 4 * sizeOf(prefix.hidden.shape) : imageSize(data))
+}
+
 /**
  * The batch of step i, from 0, a function of its number alone: images in the epoch's order, augmented, with their
  * labels; or mixed, with their targets; then changed by the objective's hook. Several may be under way at the same time.
  */
 export function batcher(options: BatcherOptions): (i: number) => Promise<Batch> {
-  const { data, config, seed, branches, objective } = options
+  const { data, config, seed, branches, objective, prefix } = options
   const { batchSize, stochasticDepth } = config
   const { perEpoch } = stepsOf(data.count, config)
-  const { height, width } = data
-  const size = imageSize(data)
-  const shape = [batchSize, 3, height, width]
-  const classes = data.classNames.length
-  const stored = new Uint8Array(size)
+  const examplesOf = prefix ? hiddenExamples(data, prefix.hidden) : imageExamples(data, config, seed)
   let order: { epoch: number; indices: Int32Array } | undefined
   return async i => {
     const epoch = Math.floor(i / perEpoch)
@@ -52,25 +64,7 @@ export function batcher(options: BatcherOptions): (i: number) => Promise<Batch> 
     const random = rng(seed, 'augment', i)
     const first = (i % perEpoch) * batchSize
     const indices = order.indices.subarray(first, first + batchSize)
-    const pixels = new Uint8Array(batchSize * size)
-    await data.read(indices, pixels)
-    if (config.crop > 0 || config.flip) {
-      for (let start = 0; start < pixels.length; start += size) {
-        const image = pixels.subarray(start, start + size)
-        stored.set(image)
-        augment(stored, image, data, config, random)
-      }
-    }
-    const labels = Int32Array.from(indices, index => data.labels[index]!)
-    const feeds: Record<string, Tensor> = {}
-    if (mixes(config)) {
-      const mixed = mix({ pixels, labels, height, width, classes }, config, rng(seed, 'mix', i))
-      feeds.images = { dtype: 'uint8', shape, data: mixed.pixels }
-      feeds.targets = { dtype: 'float32', shape: [batchSize, classes], data: mixed.targets }
-    } else {
-      feeds.images = { dtype: 'uint8', shape, data: pixels }
-      feeds.labels = { dtype: 'int64', shape: [batchSize], data: BigInt64Array.from(labels, BigInt) }
-    }
+    const feeds = await examplesOf(i, indices, random)
     if (stochasticDepth > 0) {
       const scale = branchScale(branches, batchSize, stochasticDepth, random)
       feeds.branchScale = { dtype: 'float32', shape: [branches, batchSize], data: scale }
@@ -79,6 +73,53 @@ export function batcher(options: BatcherOptions): (i: number) => Promise<Batch> 
     const changed = (await objective?.batch?.({ ...feeds }, context)) ?? feeds
     return { indices, feeds: changed, own: Object.keys(feeds).filter(name => changed[name] === feeds[name]) }
   }
+}
+
+type Examples = (i: number, indices: Int32Array, random: Rng) => Promise<Record<string, Tensor>>
+
+/** Images, augmented, with their labels; or mixed, with soft targets. */
+function imageExamples(data: ImageSource, config: TrainingConfig, seed: number): Examples {
+  const { height, width } = data
+  const size = imageSize(data)
+  const classes = data.classNames.length
+  const stored = new Uint8Array(size)
+  return async (i, indices, random) => {
+    const shape = [indices.length, 3, height, width]
+    const pixels = new Uint8Array(indices.length * size)
+    await data.read(indices, pixels)
+    if (config.crop > 0 || config.flip) {
+      for (let start = 0; start < pixels.length; start += size) {
+        const image = pixels.subarray(start, start + size)
+        stored.set(image)
+        augment(stored, image, data, config, random)
+      }
+    }
+    if (!mixes(config))
+      return { images: { dtype: 'uint8', shape, data: pixels }, labels: labelsOf(data, indices) }
+    const labels = Int32Array.from(indices, index => data.labels[index]!)
+    const mixed = mix({ pixels, labels, height, width, classes }, config, rng(seed, 'mix', i))
+    return {
+      images: { dtype: 'uint8', shape, data: mixed.pixels },
+      targets: { dtype: 'float32', shape: [indices.length, classes], data: mixed.targets },
+    }
+  }
+}
+
+/** What frozen blocks made of the images, with their labels. */
+function hiddenExamples(data: ImageSource, hidden: TensorSource): Examples {
+  return async (_, indices) => {
+    const values = new Float32Array(indices.length * sizeOf(hidden.shape))
+    await hidden.read(indices, values)
+    return {
+      hidden: { dtype: 'float32', shape: [indices.length, ...hidden.shape], data: values },
+      labels: labelsOf(data, indices),
+    }
+  }
+}
+
+function labelsOf({ labels }: ImageSource, indices: Int32Array): Tensor {
+  const data = BigInt64Array.from(indices, index => BigInt(labels[index]!))
+  return { dtype: 'int64', shape: [indices.length], data }
 }
 
 /** Factors of residual branches: 0, or 1 / (1 − rate), where the rate rises linearly to `depth` for the last. */

@@ -1,16 +1,13 @@
-import { InputError, type Runtime, type Tensor } from 'onnxgrad'
-import { type ImageSource, imageSize } from '../images/image-source.js'
+import { InputError, type Runtime, sameShape, type Tensor } from 'onnxgrad'
+import type { ImageSource } from '../images/image-source.js'
+import { batchesAhead, readAhead } from '../images/read-ahead.js'
+import { blockInputShape } from '../models/block-input.js'
 import type { Model, Weights } from '../models/model.js'
-import { batcher, stepsOf } from './batches.js'
+import { batchBytes, batcher, type FrozenPrefix, stepsOf } from './batches.js'
 import { learningRate } from './learning-rate.js'
 import { crossEntropyObjective, type Objective } from './objective.js'
-import { readAhead } from './read-ahead.js'
 import type { TrainingConfig } from './training-config.js'
 import { trainingStep } from './training-step.js'
-
-/** Batches that are read and augmented ahead of the step: no more, and not more than so many bytes of them. */
-const AHEAD = 4
-const AHEAD_BYTES = 2 ** 26
 
 /** All that a training needs to go on: parameters and every memory by name, and how many steps were done. */
 export interface TrainingState {
@@ -41,6 +38,8 @@ export interface TrainOptions {
   readonly config: TrainingConfig
   /** What is minimized. Default: cross-entropy. */
   readonly objective?: Objective
+  /** Starts every step at a block, from what goes into it (see `frozenPrefix`); `data` says the labels. */
+  readonly prefix?: FrozenPrefix
   /** Decides the order of images, augmentation and dropped branches; a resumed training repeats them exactly. */
   readonly seed: number
   readonly onStep?: (event: StepEvent, details: StepDetails) => void
@@ -74,15 +73,20 @@ export interface StepDetails {
  * @throws InputError if the data do not fit the model or the loss is no longer finite.
  */
 export async function train(options: TrainOptions): Promise<Weights> {
-  const { runtime, model, data, config, seed, signal, objective = crossEntropyObjective() } = options
+  const { runtime, model, data, config, seed, signal, prefix, objective = crossEntropyObjective() } = options
   assertFits(model, data)
+  if (prefix) assertPrefixFits(prefix, model, data)
   const { perEpoch, total } = stepsOf(data.count, config)
   if (total < 1)
     throw new InputError(
       `${data.count} training images make no batch of ${config.batchSize}: lower batchSize or raise epochs`,
     )
 
-  const step = trainingStep(model, config, data, { device: await runtime.device(), objective })
+  const step = trainingStep(model, config, data, {
+    device: await runtime.device(),
+    objective,
+    ...(prefix && { startAt: prefix.block }),
+  })
   const resumed = isState(options.from) ? options.from : null
   const rate = learningRate(config, { perEpoch, total }, resumed?.tensors)
   const session = await runtime.load(step.model, {
@@ -90,10 +94,8 @@ export async function train(options: TrainOptions): Promise<Weights> {
     initialState: resumed?.tensors ?? step.initialState(options.from as Weights),
   })
   const begin = resumed?.step ?? 0
-  const bytes = config.batchSize * imageSize(data)
-  const window = Math.max(1, Math.min(AHEAD, Math.floor(AHEAD_BYTES / bytes)))
-  const make = batcher({ data, config, seed, branches: model.branches, objective })
-  const batches = readAhead(make, begin, total, window)
+  const fed = { data, config, seed, branches: model.branches, objective, ...(prefix && { prefix }) }
+  const batches = readAhead(batcher(fed), begin, total, batchesAhead(batchBytes(fed)))
   const readWeights = async (): Promise<Weights> => step.result(await session.readState(step.resultState))
   const checkpoint = async (done: number) =>
     options.onCheckpoint?.({ step: done, tensors: { ...(await session.readState()), ...rate.tensors() } })
@@ -148,6 +150,14 @@ function scalar(tensor: Tensor | undefined): number {
 
 function isState(from: Weights | TrainingState): from is TrainingState {
   return 'tensors' in from && 'step' in from
+}
+
+function assertPrefixFits({ block, hidden }: FrozenPrefix, model: Model, data: ImageSource): void {
+  const shape = blockInputShape(model, block)
+  if (hidden.count === data.count && sameShape(hidden.shape, shape)) return
+  throw new InputError(
+    `block ${block} needs ${data.count} tensors [${shape.join(', ')}], one an image of ${data.name}, but ${hidden.count} tensors [${hidden.shape.join(', ')}] are given: compute them again`,
+  )
 }
 
 /** @throws InputError if image size or class count differ. */

@@ -1,13 +1,17 @@
 import type { Graph, Node, Value } from './graph.js'
 
-/** The nodes that an output depends on, in order. */
-export function liveNodes(graph: Graph): Node[] {
-  const needed = new Set<Value>(graph.outputs.values())
+/**
+ * The nodes that an output depends on, in order.
+ * @param instead what is read in place of some values. Default: nothing.
+ */
+export function liveNodes(graph: Graph, instead: ReadonlyMap<Value, Value> = new Map()): Node[] {
+  const read = (value: Value) => instead.get(value) ?? value
+  const needed = new Set<Value>([...graph.outputs.values()].map(read))
   const nodes: Node[] = []
   for (const node of [...graph.nodes].reverse()) {
     if (!node.outputs.some(output => needed.has(output))) continue
     nodes.push(node)
-    for (const input of node.inputs) if (input) needed.add(input)
+    for (const input of node.inputs) if (input) needed.add(read(input))
   }
   return nodes.reverse()
 }

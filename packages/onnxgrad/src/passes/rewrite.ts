@@ -1,5 +1,5 @@
 import { type Attributes, Graph, type Node, type OpDefinition, type Value } from '../graph/graph.js'
-import { liveNodes } from '../graph/live-nodes.js'
+import { liveNodes, uses } from '../graph/live-nodes.js'
 
 /** A node of the old graph and what its inputs became in the new one. */
 export interface Rewriting {
@@ -21,15 +21,23 @@ export interface Rewriting {
  * Copies a graph node by node, without what no output depends on; inputs and outputs keep their names, and constants
  * theirs where these are free.
  * `visit` may give a node's outputs itself, in place of the plain copy.
+ *
+ * @param instead what is read in place of some values, by them; it must not be computed from them. An input that has no
+ * reader left because of that is left out.
  */
 export function rewrite(
   graph: Graph,
   visit: (at: Rewriting) => readonly Value[] | undefined = () => undefined,
+  instead: ReadonlyMap<Value, Value> = new Map(),
 ): Graph {
   const copy = new Graph()
   const became = new Map<Value, Value>()
-  for (const input of graph.inputs) became.set(input, copy.input(input.name, input.dtype, input.shape))
-  const translate = (value: Value): Value => {
+  const nodes = liveNodes(graph, instead)
+  const unread = instead.size > 0 ? unreadInputs(graph, nodes, instead) : new Set()
+  for (const input of graph.inputs)
+    if (!unread.has(input)) became.set(input, copy.input(input.name, input.dtype, input.shape))
+  const translate = (wanted: Value): Value => {
+    const value = instead.get(wanted) ?? wanted
     let now = became.get(value)
     if (!now) {
       // A constant that a visit made may have the name already.
@@ -38,7 +46,7 @@ export function rewrite(
     }
     return now
   }
-  for (const node of liveNodes(graph)) {
+  for (const node of nodes) {
     const inputs = node.inputs.map(input => input && translate(input))
     const scope = node.name.slice(0, Math.max(0, node.name.lastIndexOf('/')))
     const within: Rewriting['within'] = build => (scope ? copy.within(scope, build) : build())
@@ -52,4 +60,11 @@ export function rewrite(
   }
   for (const [name, value] of graph.outputs) copy.output(name, translate(value))
   return copy
+}
+
+/** Inputs that had readers and have none among these nodes. */
+function unreadInputs(graph: Graph, nodes: readonly Node[], instead: ReadonlyMap<Value, Value>): Set<Value> {
+  const before = uses(liveNodes(graph), graph)
+  const now = new Set([...uses(nodes, graph).keys()].map(value => instead.get(value) ?? value))
+  return new Set(graph.inputs.filter(input => before.has(input) && !now.has(input)))
 }

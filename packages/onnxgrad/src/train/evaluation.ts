@@ -7,12 +7,17 @@ import { type BatchInput, microBatch } from './micro-batches.js'
 
 type Values = Readonly<Record<string, Value>>
 
-/** The forward pass as the user of a training step writes it. */
+/**
+ * The forward pass as the user of a training step writes it.
+ *
+ * `instead`: what takes the place of values, by them, once gradients are built. No trained parameter may reach a value
+ * that is replaced. An input that only such values needed is not fed.
+ */
 export type Forward = (
   graph: Graph,
   parameters: Values,
   inputs: Values,
-) => { loss: Value; deliver?: Values; buffers?: Values }
+) => { loss: Value; deliver?: Values; buffers?: Values; instead?: ReadonlyMap<Value, Value> }
 
 /** What one forward and backward pass over the batch gives. */
 export interface Evaluation {
@@ -22,6 +27,7 @@ export interface Evaluation {
   readonly buffers: Values
   /** One a parameter, in their order. */
   readonly gradients: readonly Value[]
+  readonly instead: ReadonlyMap<Value, Value>
 }
 
 export interface EvaluationOptions {
@@ -44,7 +50,7 @@ export function evaluateAt(
 ): Evaluation {
   const { graph, forward, inputs, specs, microBatches } = options
   const pass = (part: Values, share: number): Evaluation => {
-    const { loss, deliver = {}, buffers = {} } = forward(graph, parameters, part)
+    const { loss, deliver = {}, buffers = {}, instead = new Map() } = forward(graph, parameters, part)
     // The share in the mean over all micro-batches; of all there is, no node is needed.
     const seed = share === 1 ? {} : { seed: graph.constant(loss.dtype, [], [share]) }
     const found = graph.within('backward', () =>
@@ -57,7 +63,7 @@ export function evaluateAt(
       if (!gradient) throw new GraphError(`parameter '${wrt[i]}' has no influence on the loss`)
       return gradient
     })
-    return { loss, deliver, buffers, gradients: reached }
+    return { loss, deliver, buffers, gradients: reached, instead }
   }
   if (microBatches === 1) return pass(inputs, 1)
   let total: Evaluation | undefined
@@ -87,5 +93,6 @@ function joined(total: Evaluation, part: Evaluation): Evaluation {
     }),
     buffers: mapValues(part.buffers, (value, name) => add(total.buffers[name]!, value)),
     gradients: part.gradients.map((gradient, i) => add(total.gradients[i]!, gradient)),
+    instead: new Map([...total.instead, ...part.instead]),
   }
 }

@@ -9,6 +9,7 @@ import { shareCommonSubexpressions } from '../passes/common-subexpressions.js'
 import { foldScalars } from '../passes/fold-scalars.js'
 import { forDevice } from '../passes/for-device.js'
 import { recompute } from '../passes/recompute.js'
+import { rewrite } from '../passes/rewrite.js'
 import { evaluateAt, type Forward } from './evaluation.js'
 import { globalNorm } from './global-norm.js'
 import type { BatchInput } from './micro-batches.js'
@@ -95,15 +96,18 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
   for (const [name, { dtype, shape }] of Object.entries(specs)) inputs[name] = graph.input(name, dtype, shape)
 
   const evaluation = { graph, forward: onceUnlessDeclared(options), inputs, specs, microBatches }
-  const { loss, deliver, buffers, gradients } = evaluateAt(values, trained, evaluation)
+  const { loss, deliver, buffers, gradients, instead } = evaluateAt(values, trained, evaluation)
+  const replaced = new Map(instead)
   let grads = gradients
   if (optimizer.perturb) {
-    const moved = optimizer.perturb(
+    const perturbed = optimizer.perturb(
       trained.map(name => values[name]!),
       grads,
     )
-    const there = { ...values, ...Object.fromEntries(trained.map((name, i) => [name, moved[i]!])) }
-    grads = graph.within('perturbed', () => evaluateAt(there, trained, evaluation).gradients)
+    const there = { ...values, ...Object.fromEntries(trained.map((name, i) => [name, perturbed[i]!])) }
+    const moved = graph.within('perturbed', () => evaluateAt(there, trained, evaluation))
+    grads = moved.gradients
+    for (const [value, other] of moved.instead) replaced.set(value, other)
   }
 
   const state: Record<string, string> = {}
@@ -154,7 +158,8 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
       else if (buffer) keep(name, nextOf(name, values[name]!, buffers[name]))
     }
   })
-  const shared = foldScalars(shareCommonSubexpressions(forDevice(graph, options.device ?? 'cpu')))
+  const whole = replaced.size > 0 ? rewrite(graph, undefined, replaced) : graph
+  const shared = foldScalars(shareCommonSubexpressions(forDevice(whole, options.device ?? 'cpu')))
   const optimized = options.recompute ? recompute(shared, options.recompute) : shared
   const resultName = (name: string) => (averageName(name) in state ? averageName(name) : name)
   return {

@@ -1,3 +1,12 @@
+/** Batches that are read ahead of their use: no more, and not more than so many bytes of them, but always one. */
+const AHEAD = 4
+const AHEAD_BYTES = 2 ** 26
+
+/** How many batches of so many bytes are to be read ahead. */
+export function batchesAhead(bytes: number): number {
+  return Math.max(1, Math.min(AHEAD, Math.floor(AHEAD_BYTES / bytes)))
+}
+
 /** Items that are made ahead of their use, several at a time, and used in order. */
 export interface ReadAhead<T> {
   /** The next item. @throws what its making threw */
