@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import {
+  type FrozenPrefix,
   type ImageSource,
   type LoggedStep,
   type Model,
@@ -33,6 +34,8 @@ export interface TrainingInput {
   readonly data: ImageSource
   readonly config: TrainingConfig
   readonly seed: number
+  /** Outputs of frozen blocks, to start behind them; decided by the above. */
+  readonly prefix?: FrozenPrefix
 }
 
 /** What a training leaves behind. */
@@ -53,7 +56,7 @@ const SAVE_EVERY = 30
  * interrupted one left in `scratch`.
  */
 export async function resumableTraining(
-  { label, engine, model, weights, data, config, seed }: TrainingInput,
+  { label, engine, model, weights, data, config, seed, prefix }: TrainingInput,
   { scratch, signal, monitor }: Pick<StageContext, 'scratch' | 'signal' | 'monitor'>,
 ): Promise<FinishedTraining> {
   const file = path.join(scratch, 'state.safetensors')
@@ -72,6 +75,7 @@ export async function resumableTraining(
       config,
       seed,
       signal,
+      ...(prefix && { prefix }),
       onStep({ steps: total, ...event }, details) {
         seconds.push(details.seconds)
         dataWait.push(details.dataWaitSeconds)

@@ -14,11 +14,11 @@ import type { AttackSubject } from '../../stages/attack-stages.js'
 import { type Engine, machineKey } from '../../stages/machine.js'
 import { predictionStage } from '../../stages/prediction-stage.js'
 import { stealthStage } from '../../stages/stealth-stage.js'
-import { trainingStage } from '../../stages/training-stage.js'
 import { fitted } from '../fitted.js'
 import { describedModel, loadModel } from '../loaded-model.js'
 import type { OnMachine, RunContext } from '../run-kind.js'
 import { splitsOf } from '../splits.js'
+import { trainThroughStore } from '../train-through-store.js'
 import { attackImages } from './attack-images.js'
 import { recordBackdoor } from './record.js'
 
@@ -58,7 +58,7 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
     }
     const { plan, triggered, gallery } = await attackImages(stages, subject, { train, test, goal }, config)
     const fineTune = (name: string, label: string, data: ImageSource) =>
-      stages.run(name, trainingStage, {
+      trainThroughStore(stages, name, {
         label,
         engine,
         model,

@@ -17,7 +17,6 @@ import { UsageError } from '../../configuration/resolve.js'
 import type { TrainRunConfig } from '../../configuration/train-config.js'
 import { machineKey } from '../../stages/machine.js'
 import { predictionStage } from '../../stages/prediction-stage.js'
-import { trainingStage } from '../../stages/training-stage.js'
 import { environmentNoteOf } from '../environment-note.js'
 import { fitted } from '../fitted.js'
 import { describedModel, type LoadedModel, loadModel, noteOf } from '../loaded-model.js'
@@ -25,6 +24,7 @@ import type { Monitor } from '../monitor.js'
 import { writeRecordFile } from '../record-files.js'
 import type { OnMachine, RunContext } from '../run-kind.js'
 import { splitsOf } from '../splits.js'
+import { trainThroughStore } from '../train-through-store.js'
 
 /** Trains a classifier and measures it on the test split, once, at the end. */
 export async function trainRun({ folder, stages, monitor }: RunContext, config: OnMachine<TrainRunConfig>) {
@@ -42,7 +42,7 @@ export async function trainRun({ folder, stages, monitor }: RunContext, config: 
   const runtime = startRuntime(config)
   try {
     const engine = { runtime, machine: machineKey(config) }
-    const trained = await stages.run('training', trainingStage, {
+    const trained = await trainThroughStore(stages, 'training', {
       label: 'training',
       engine,
       model,
