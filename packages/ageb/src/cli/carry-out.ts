@@ -2,14 +2,14 @@ import path from 'node:path'
 import { RunFolder, UsageError } from '@ageb/workbench'
 import type { Command } from 'commander'
 import { Interrupted, listenForInterruption } from './interruption.js'
-import type { MachineFlags } from './options.js'
+import { type ColumnFlags, columnsOf, type MachineFlags } from './options.js'
 import { show } from './output.js'
 import { runKind } from './run-kinds.js'
 import { assignAll } from './settings.js'
 import { terminal } from './terminal.js'
 
 /** The flags of every command that makes a run. */
-export interface RunFlags extends MachineFlags {
+export interface RunFlags extends MachineFlags, ColumnFlags {
   readonly resume?: string
   readonly out?: string
   readonly set?: readonly string[]
@@ -65,6 +65,7 @@ async function createRun(flags: RunFlags, { name, where, configuration }: Beginn
     {
       ...configuration,
       ...(data !== undefined && { dataset: data }),
+      ...columnsOf(flags, configuration),
       ...(seed !== undefined && { seed }),
       ...(threads !== undefined && { threads }),
       ...(device !== undefined && { device }),

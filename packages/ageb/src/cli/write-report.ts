@@ -22,7 +22,6 @@ import {
   check,
   curveOf,
   loadCheckpoint,
-  loadSplit,
   RunFolder,
   splitsOf,
   stagePicture,
@@ -116,9 +115,7 @@ async function makeGallery(
     loadCheckpoint(run.file('clean-model')),
     loadCheckpoint(run.file('backdoored-model')),
   ])
-  const { test } = await splitsOf(config, split =>
-    loadSplit({ dataset: config.dataset, split, size: victim.model.imageSize }),
-  )
+  const { test } = await splitsOf(config, { size: victim.model.imageSize })
   const goal = goals(test.labels, config.poisoning, test.classNames.length)
   const chosen = [...test.labels.keys()].filter(i => test.labels[i] !== goal[i]).slice(0, GALLERY)
   const shown: ImageSet = await readAll(subsetOf(test, chosen))

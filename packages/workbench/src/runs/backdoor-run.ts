@@ -19,7 +19,6 @@ import { type BackdoorRunConfig, backdoorRunConfig } from '../configuration/back
 import { check, UsageError } from '../configuration/resolve.js'
 import type { BackdoorRunResult } from './backdoor-run-result.js'
 import { fitted } from './fitted.js'
-import { loadImages } from './load-images.js'
 import type { Monitor } from './monitor.js'
 import { warnIfPoisoned } from './provenance.js'
 import type { RunFolder } from './run-folder.js'
@@ -45,9 +44,7 @@ export async function backdoorRun(
   const loaded = await loadCheckpoint(config.victim, { withoutClassifier: true })
   warnIfPoisoned(monitor, config.surrogate, surrogate)
   warnIfPoisoned(monitor, config.victim, loaded)
-  const load = (split: string) =>
-    loadImages(monitor, { dataset: config.dataset, split, size: loaded.model.imageSize })
-  const { train, test } = await splitsOf(config, load)
+  const { train, test } = await splitsOf(config, { size: loaded.model.imageSize, monitor, signal })
   const { classNames } = train
   const victim = fitted(monitor, config.victim, loaded, { classNames, seed: config.seed })
   assertFits(victim.model, train)

@@ -15,8 +15,9 @@ import { startRuntime } from 'onnxgrad/node'
 import { loadCheckpoint, saveCheckpoint } from '../checkpoints/checkpoint-folder.js'
 import { check, UsageError } from '../configuration/resolve.js'
 import { type TrainRunConfig, trainRunConfig } from '../configuration/train-config.js'
+import { inOrderOf } from '../data/class-names.js'
+import { openSplits } from '../data/dataset.js'
 import { fitted } from './fitted.js'
-import { loadImages } from './load-images.js'
 import type { Monitor } from './monitor.js'
 import { warnIfPoisoned } from './provenance.js'
 import type { RunFolder } from './run-folder.js'
@@ -46,7 +47,7 @@ export async function trainRun(
 ): Promise<TrainResult> {
   const started = Date.now()
   const config = check(trainRunConfig, plain, run.file('config.yaml'))
-  const { seed, dataset } = config
+  const { seed, dataset, columns } = config
   const { from, imageSize } = config
   if (imageSize !== undefined && from === undefined) {
     const where = run.file('config.yaml')
@@ -56,8 +57,9 @@ export async function trainRun(
   const loaded = from === undefined ? null : await loadCheckpoint(from, { withoutClassifier: true, warn })
   if (loaded && from !== undefined) warnIfPoisoned(monitor, from, loaded)
   const size = imageSize ?? loaded?.model.imageSize ?? config.model.image_size
-  const data = await loadImages(monitor, { dataset, split: 'train', size })
-  const test = await loadImages(monitor, { dataset, split: 'test', size })
+  const opened = await openSplits({ dataset, columns, splits: ['train', 'test'], size, monitor, signal })
+  // A head that knows the same classes in another order serves as it is.
+  const [data, test] = loaded ? inOrderOf(opened, loaded.model.classNames, monitor) : opened
   const { classNames } = data
   const start =
     loaded && from !== undefined ? fitted(monitor, from, loaded, { classNames, imageSize, seed }) : null

@@ -14,14 +14,14 @@ import {
   rate,
 } from '@ageb/lab'
 import type { BackdoorRunConfig, Monitor } from '@ageb/workbench'
-import { loadCheckpoint, loadImages, UsageError, warnIfPoisoned } from '@ageb/workbench'
+import { loadCheckpoint, openSplit, UsageError, warnIfPoisoned, withClasses } from '@ageb/workbench'
 import type { Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import type { MachineFlags } from '../../cli/options.js'
+import { type ColumnFlags, columnsOf, type MachineFlags } from '../../cli/options.js'
 import { intervalNote, type Outcome, percent, type Row, table } from '../../cli/output.js'
 import { attackSettings } from '../../cli/settings.js'
 
-export interface EvalFlags extends MachineFlags {
+export interface EvalFlags extends MachineFlags, ColumnFlags {
   readonly data?: string
   readonly split: string
   readonly run?: string
@@ -38,7 +38,9 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
   const { model, weights, provenance } = checkpoint
   warnIfPoisoned(terminal, name, checkpoint)
   const dataset = flags.data ?? settings?.dataset ?? 'cifar10-subset'
-  const images = await loadImages(terminal, { dataset, split: flags.split, size: model.imageSize })
+  const { columns } = { ...settings, ...columnsOf(flags, settings ?? {}) }
+  const data = { dataset, columns, split: flags.split, size: model.imageSize, monitor: terminal }
+  const images = withClasses(await openSplit(data), model.classNames, terminal)
   assertFits(model, images)
 
   const runtime = startRuntime({
@@ -58,7 +60,7 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
       data: {
         model: name,
         dataset,
-        split: flags.split,
+        split: images.split,
         n: images.count,
         cda,
         perClass,
@@ -67,7 +69,7 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
       },
       text: table([
         ['model', name, provenance.poisoned ? 'backdoored on purpose' : ''],
-        ['data', `${dataset}, ${flags.split}, ${images.count} images`],
+        ['data', `${dataset}, ${images.split}, ${images.count} images`],
         share('clean data accuracy (CDA)', cda),
         ...perClass.map(({ class: label, accuracy }) => share(`  ${label}`, accuracy)),
         ...(attack

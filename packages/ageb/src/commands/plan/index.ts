@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { addMachineFlags, setHelp, wholeNumber } from '../../cli/options.js'
+import { addDataFlags, addMachineFlags, setHelp, wholeNumber } from '../../cli/options.js'
 import type { PlanFlags } from './plan.js'
 
 /** `ageb plan`: what a configuration would cost. */
@@ -12,7 +12,7 @@ export function planCommand(program: Command): void {
         'a few short training steps are measured for. Nothing is fetched that is not needed, and nothing is written.',
     )
     .argument('[config]', 'configuration file (default: kind train with the defaults of every key)')
-    .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
+  addDataFlags(command)
     .option('--images <n>', 'training images, where the data set is not on this machine', wholeNumber(1))
     .option('--test-images <n>', 'test images, likewise', wholeNumber(1))
     .option('--classes <n>', 'classes, likewise', wholeNumber(2))

@@ -1,24 +1,17 @@
 import { freemem } from 'node:os'
 import { parameterCount, stepsOf, trainingStep } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
-import {
-  backdoorRunConfig,
-  check,
-  maxDecodedBytes,
-  readConfiguration,
-  trainRunConfig,
-  UsageError,
-} from '@ageb/workbench'
+import { backdoorRunConfig, check, readConfiguration, trainRunConfig, UsageError } from '@ageb/workbench'
 import { matrixOperations } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import type { MachineFlags } from '../../cli/options.js'
+import { type ColumnFlags, columnsOf, type MachineFlags } from '../../cli/options.js'
 import { duration, type Outcome, percent, type Row, table } from '../../cli/output.js'
 import { assignAll } from '../../cli/settings.js'
 import { memoryOf, microBatchesFor } from './memory.js'
 import { probe } from './probe.js'
 import { dataShape, workloadOf } from './workload.js'
 
-export interface PlanFlags extends MachineFlags {
+export interface PlanFlags extends MachineFlags, ColumnFlags {
   readonly set?: readonly string[]
   readonly data?: string
   readonly images?: number
@@ -34,7 +27,7 @@ const SHARE_OF_MEMORY = 0.8
 export async function plan(file: string | undefined, flags: PlanFlags, terminal: Monitor): Promise<Outcome> {
   const config = await configurationOf(file, flags)
   const { training } = config
-  const work = await workloadOf(config, await dataShape(config.dataset, flags), terminal)
+  const work = await workloadOf(config, await dataShape(config, flags), terminal)
   const { model, data, trainings } = work
   const size = { height: model.imageSize, width: model.imageSize }
   const perStep = matrixOperations(trainingStep(model, training, size).graph)
@@ -43,12 +36,6 @@ export async function plan(file: string | undefined, flags: PlanFlags, terminal:
   const memory = memoryOf(work, training)
   const free = freemem() * SHARE_OF_MEMORY
   const microBatches = microBatchesFor(model, training, free - memory.data)
-  const split = data.train * 3 * model.imageSize ** 2
-  if (split > maxDecodedBytes) {
-    terminal.say(
-      `the training images take ${gib(split)} decoded, and ${gib(maxDecodedBytes)} are the most that is held: such a run is refused`,
-    )
-  }
   terminal.say('timing a few training steps, about 20 s …')
   const runtime = startRuntime(config)
   const measured = await probe(runtime, model, {
@@ -92,12 +79,16 @@ export async function plan(file: string | undefined, flags: PlanFlags, terminal:
   return { data: result, text: table(rowsOf(result, training.microBatches)) }
 }
 
-async function configurationOf(file: string | undefined, { set, data, threads, device }: PlanFlags) {
+async function configurationOf(
+  file: string | undefined,
+  { set, data, threads, device, ...flags }: PlanFlags,
+) {
   const where = file ?? 'the configuration'
   const read = assignAll(file === undefined ? { kind: 'train' } : await readConfiguration(file), set)
   const plain: Record<string, unknown> = {
     ...read,
     ...(data !== undefined && { dataset: data }),
+    ...columnsOf(flags, read),
     ...(threads !== undefined && { threads }),
     ...(device !== undefined && { device }),
   }

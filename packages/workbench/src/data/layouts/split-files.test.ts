@@ -1,6 +1,6 @@
 import { InputError } from 'onnxgrad'
 import { describe, expect, it } from 'vitest'
-import { filesOfSplit, splitNames } from './split-files.js'
+import { filesOfSplit } from './split-files.js'
 
 const paths = [
   'README.md',
@@ -11,13 +11,12 @@ const paths = [
 
 describe('filesOfSplit', () => {
   it('orders shards and takes the older names too', () => {
-    expect(filesOfSplit(paths, 'train', 'x')).toEqual([paths[2], paths[1]])
-    expect(filesOfSplit(paths, 'test', 'x')).toEqual([paths[3]])
-    expect(splitNames(paths)).toEqual(['test', 'train'])
+    expect(filesOfSplit(paths, 'train', 'x').files).toEqual([paths[2], paths[1]])
+    expect(filesOfSplit(paths, 'test', 'x')).toEqual({ layout: 'parquet', split: 'test', files: [paths[3]] })
   })
 
   it('takes a split of a single file without a number', () => {
-    expect(filesOfSplit(['test.parquet'], 'test', 'x')).toEqual(['test.parquet'])
+    expect(filesOfSplit(['test.parquet'], 'test', 'x').files).toEqual(['test.parquet'])
   })
 
   it.each([
