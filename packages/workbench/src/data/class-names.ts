@@ -122,55 +122,63 @@ function agreeOnNumbers(splits: readonly StoredSplit[], monitor: Monitor): Agree
 
 /**
  * A source whose labels and classes are those of a model: matched by name, whatever their order. Where one of the two
- * has only numbers for its classes (`0`, `LABEL_0`), they are matched by number, which is said. The source may lack
- * some of the model's classes.
+ * has only numbers for its classes (`0`, `LABEL_0`), they are matched by number. What is decided is said.
  *
  * @param names the model's classes, in the order of its outputs
+ * @param mayLack whether the source may lack some of the model's classes, as one that names only those that occur
  * @returns the source itself if its classes are the same in the same order
- * @throws InputError if the source has a class that the model does not know, or one of two of the same name
+ * @throws InputError if the source has other classes, or two of the same name
  */
-export function withClasses(source: ImageSource, names: readonly string[], monitor: Monitor): ImageSource {
-  const own = source.classNames
+export function withClasses(
+  source: ImageSource,
+  names: readonly string[],
+  monitor: Monitor,
+  mayLack = false,
+): ImageSource {
+  const { name, classNames: own } = source
   if (isEqual(own, names)) return source
-  const { name, split } = source
-  const relabelled = (labels: Int32Array): ImageSource => ({
-    ...source,
-    id: digestOf('with-classes', source.id, labels, [...names]),
-    labels,
-    classNames: names,
-  })
-  if (areNumbered(own) || areNumbered(names)) {
-    // Numbers may lack the last classes; names are all there.
-    const fits = areNumbered(own) ? own.length <= names.length : own.length === names.length
-    if (!fits)
-      throw new InputError(
-        `${name} has ${own.length} classes (${some(own)}) and the model ${names.length} (${some(names)}): ` +
-          'give data of the classes that the model was trained on.',
-      )
-    const [numbered, named] = areNumbered(own) ? [`${name}`, 'the model'] : ['the model', `${name}`]
-    if (!(areNumbered(own) && areNumbered(names)))
-      once(
-        monitor,
-        `The classes of ${numbered} have only numbers: they are taken in the order of ${named}'s (${some(areNumbered(own) ? names : own)}).`,
-      )
-    return relabelled(source.labels)
-  }
-  const unknown = own.filter(one => !names.includes(one))
-  if (unknown.length > 0)
-    throw new InputError(
-      `${name} has classes that the model does not know (${some(unknown)}; the model has ${some(names)}): ` +
-        'give data of the classes that the model was trained on.',
-    )
+  const order =
+    areNumbered(own) || areNumbered(names) ? orderByNumber(name, own, names) : orderByName(name, own, names)
+  const lacking = names.length - own.length
+  if (lacking > 0 && !mayLack && !areNumbered(own)) throw differentClasses(name, own, names)
+  once(monitor, howMatched(source, names))
+  const labels = source.labels.map(label => order[label]!)
+  const id = digestOf('with-classes', source.id, labels, [...names])
+  return { ...source, id, labels, classNames: names }
+}
+
+function orderByNumber(name: string, own: readonly string[], names: readonly string[]): number[] {
+  // Numbers go up to the largest that occurs, so the last classes may lack; names are all there.
+  const fits = areNumbered(own) ? own.length <= names.length : own.length === names.length
+  if (!fits) throw differentClasses(name, own, names)
+  return [...own.keys()]
+}
+
+function orderByName(name: string, own: readonly string[], names: readonly string[]): number[] {
+  if (own.some(one => !names.includes(one))) throw differentClasses(name, own, names)
   checkUnique(name, own)
   checkUnique('the model', names)
-  const order = own.map(one => names.indexOf(one))
-  once(
-    monitor,
-    own.length < names.length
-      ? `${name} has ${own.length} of the model's ${names.length} classes: they are matched by name.`
-      : `${name} has its classes in another order than the model: they are matched by name (${split}).`,
-  )
-  return relabelled(source.labels.map(label => order[label]!))
+  return own.map(one => names.indexOf(one))
+}
+
+function howMatched({ name, classNames: own }: ImageSource, names: readonly string[]): string {
+  if (areNumbered(own) && areNumbered(names))
+    return `${name} has ${own.length} of the model's ${names.length} classes.`
+  if (areNumbered(own))
+    return `The classes of ${name} are only numbered: they are taken in the order of the model's (${some(names)}).`
+  if (areNumbered(names))
+    return `The classes of the model are only numbered: they are taken in the order of ${name}'s (${some(own)}).`
+  return own.length < names.length
+    ? `${name} has ${own.length} of the model's ${names.length} classes: they are matched by name.`
+    : `${name} has its classes in another order than the model: they are matched by name.`
+}
+
+function differentClasses(name: string, own: readonly string[], names: readonly string[]): InputError {
+  const problem =
+    own.length === names.length
+      ? `${name} has other classes (${some(own)}) than the model (${some(names)})`
+      : `${name} has ${own.length} classes but the model tells ${names.length} apart (${some(own)}; ${some(names)})`
+  return new InputError(`${problem}: use a model made for this data.`)
 }
 
 /**

@@ -7,7 +7,7 @@ import { type HubId, parseHubId } from '../hub/hub.js'
 import { type Monitor, silent } from '../runs/monitor.js'
 import { bundledDatasets } from './bundled/registry.js'
 import { cifarSplit } from './cifar-files.js'
-import { agreeOnClasses } from './class-names.js'
+import { agreeOnClasses, withClasses } from './class-names.js'
 import { fetchSplit } from './hub-split.js'
 import { imageFileSplit } from './image-files.js'
 import type { SplitFiles } from './layouts/found-split.js'
@@ -30,6 +30,11 @@ export interface DatasetOptions {
   readonly size?: number | undefined
   /** The columns that hold image and label, where that is not clear. */
   readonly columns?: ColumnChoice | undefined
+  /**
+   * Classes of a model, in the order of its outputs, that the labels shall be of (see `withClasses`). A split that names
+   * only the classes that occur in it may lack some.
+   */
+  readonly classNames?: readonly string[] | undefined
   /** Told what was chosen, and how far long reading is. */
   readonly monitor?: Monitor | undefined
   readonly signal?: AbortSignal | undefined
@@ -69,6 +74,7 @@ export async function openSplits<const S extends readonly string[]>({
   splits,
   size,
   columns = {},
+  classNames,
   monitor = silent,
   signal,
 }: SplitsOptions<S>): Promise<{ -readonly [K in keyof S]: ImageSource }> {
@@ -81,7 +87,11 @@ export async function openSplits<const S extends readonly string[]>({
   for (const split of splits) stored.push(await openStored(found, split, columns, watched))
   const agreed = agreeOnClasses(stored, monitor)
   const sources: ImageSource[] = []
-  for (const [i, split] of stored.entries()) sources.push(await sourceOf(split, agreed[i]!, size, watched))
+  for (const [i, split] of stored.entries()) {
+    const source = await sourceOf(split, agreed[i]!, size, watched)
+    const mayLack = stored.every(({ classes }) => classes.kind !== 'declared')
+    sources.push(classNames ? withClasses(source, classNames, monitor, mayLack) : source)
+  }
   return sources as { -readonly [K in keyof S]: ImageSource }
 }
 

@@ -14,7 +14,7 @@ import {
   rate,
 } from '@ageb/lab'
 import type { BackdoorRunConfig, Monitor } from '@ageb/workbench'
-import { loadCheckpoint, openSplit, UsageError, warnIfPoisoned, withClasses } from '@ageb/workbench'
+import { loadCheckpoint, openSplit, UsageError, warnIfPoisoned } from '@ageb/workbench'
 import type { Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { type ColumnFlags, columnsOf, type MachineFlags } from '../../cli/options.js'
@@ -39,8 +39,14 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
   warnIfPoisoned(terminal, name, checkpoint)
   const dataset = flags.data ?? settings?.dataset ?? 'cifar10-subset'
   const { columns } = { ...settings, ...columnsOf(flags, settings ?? {}) }
-  const data = { dataset, columns, split: flags.split, size: model.imageSize, monitor: terminal }
-  const images = withClasses(await openSplit(data), model.classNames, terminal)
+  const images = await openSplit({
+    dataset,
+    columns,
+    split: flags.split,
+    size: model.imageSize,
+    classNames: model.classNames,
+    monitor: terminal,
+  })
   assertFits(model, images)
 
   const runtime = startRuntime({
