@@ -8,7 +8,10 @@ import type { Classes, StoredSplit } from './stored-images.js'
 const sparseClasses = 32
 
 /** Labels by their texts: the classes are the texts that occur, sorted (by value, if all are whole numbers). */
-export function foundClasses(texts: readonly string[]): { labels: Int32Array; classes: Classes } {
+export function foundClasses(texts: readonly string[]): {
+  labels: Int32Array
+  classes: Extract<Classes, { kind: 'found' }>
+} {
   const names = [...new Set(texts)]
   const areNumbers = names.every(name => /^\d{1,9}$/.test(name))
   if (areNumbers) names.sort((a, b) => Number(a) - Number(b) || a.length - b.length)
@@ -115,7 +118,9 @@ function agreeOnNumbers(splits: readonly StoredSplit[], monitor: Monitor): Agree
     if (counts[i]! < count)
       once(
         monitor,
-        `${name}: the split '${split}' has no images of the classes from ${counts[i]} to ${count - 1}.`,
+        counts[i] === count - 1
+          ? `${name}: the split '${split}' has no images of the last class, ${count - 1}.`
+          : `${name}: the split '${split}' has no images of the classes ${counts[i]} to ${count - 1}.`,
       )
   return splits.map(({ labels }) => ({ labels, classNames }))
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
+import { type BigIntStats, statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { digestOf } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
@@ -37,8 +38,9 @@ export async function digestsOfFiles(
   const digests: string[] = new Array(files.length).fill('')
   const unknown: { index: number; stamp: string; isSettled: boolean; size: number }[] = []
   const now = Date.now()
-  await inParallel(files, atOnce, async (file, index) => {
-    const { size, mtimeNs, ctimeNs } = await stat(file, { bigint: true }).catch(unreadable(file))
+  for (const [index, file] of files.entries()) {
+    // Asking at once takes a tenth of the time that handing the question to another thread does.
+    const { size, mtimeNs, ctimeNs } = statusOf(file)
     const stamp = `${size} ${mtimeNs} ${ctimeNs}`
     const entry = known[file]
     if (entry?.[0] === stamp) digests[index] = entry[1]
@@ -46,7 +48,7 @@ export async function digestsOfFiles(
       const isSettled = now - Number(mtimeNs / 1_000_000n) > settledMs
       unknown.push({ index, stamp, isSettled, size: Number(size) })
     }
-  })
+  }
   if (unknown.length === 0) return digests
   const total = unknown.reduce((sum, { size }) => sum + size, 0)
   const bar = monitor.progress(`reading ${what}`, Math.max(1, total))
@@ -81,6 +83,14 @@ async function remembered(memory: string): Promise<z.infer<typeof knownSchema>> 
     return knownSchema.parse(JSON.parse(await readFile(memory, 'utf8')))
   } catch {
     return {}
+  }
+}
+
+function statusOf(file: string): BigIntStats {
+  try {
+    return statSync(file, { bigint: true })
+  } catch (error) {
+    return unreadable(file)(error as NodeJS.ErrnoException)
   }
 }
 

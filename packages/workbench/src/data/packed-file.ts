@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
-import { open, readFile, stat } from 'node:fs/promises'
+import { close, openSync, read } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { cacheFolder, checksum, checksumBytes, writeCacheFile } from './cache.js'
 
 /** Pieces of this size are written. */
@@ -14,10 +16,12 @@ const sealBytes = 32
  */
 export class PackedFile {
   private constructor(
-    private readonly path: string,
+    private readonly descriptor: number,
     private readonly offsets: Float64Array,
     private readonly sums: Buffer,
-  ) {}
+  ) {
+    dropped.register(this, descriptor)
+  }
 
   /** The file that `id` names, or undefined if it is not there whole. */
   static async open(id: string, count: number): Promise<PackedFile | undefined> {
@@ -30,7 +34,7 @@ export class PackedFile {
       const offsets = new Float64Array(count + 1)
       new Uint8Array(offsets.buffer).set(bytes.subarray(0, offsets.byteLength))
       if ((await stat(data)).size !== offsets[count]) return undefined
-      return new PackedFile(data, offsets, bytes.subarray(offsets.byteLength, length))
+      return new PackedFile(openSync(data, 'r'), offsets, bytes.subarray(offsets.byteLength, length))
     } catch {
       // Not there or unreadable: either way the files that it was made from still are.
       return undefined
@@ -72,20 +76,20 @@ export class PackedFile {
   async read(index: number): Promise<Uint8Array | undefined> {
     const [start, end] = [this.offsets[index]!, this.offsets[index + 1]!]
     const sum = this.sums.subarray(index * checksumBytes, (index + 1) * checksumBytes)
+    const bytes = new Uint8Array(end - start)
     try {
-      const handle = await open(this.path)
-      try {
-        const bytes = new Uint8Array(end - start)
-        const { bytesRead } = await handle.read(bytes, 0, bytes.length, start)
-        return bytesRead === bytes.length && checksum(bytes).equals(sum) ? bytes : undefined
-      } finally {
-        await handle.close()
-      }
+      const { bytesRead } = await readAt(this.descriptor, bytes, 0, bytes.length, start)
+      return bytesRead === bytes.length && checksum(bytes).equals(sum) ? bytes : undefined
     } catch {
       return undefined
     }
   }
 }
+
+const readAt = promisify(read)
+
+/** A packed file is dropped without a word, and with it goes its descriptor. */
+const dropped = new FinalizationRegistry<number>(descriptor => close(descriptor))
 
 function pathsOf(id: string): { data: string; index: string } {
   const stem = join(cacheFolder(), `encoded-${id.slice(0, 32)}`)

@@ -1,7 +1,7 @@
 import { digestOf, type ImageSize } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import { cacheFolder } from './cache.js'
-import { foundClasses, numberedBy } from './class-names.js'
+import { foundClasses, numberedBy, some } from './class-names.js'
 import { decodeRgb, type RgbImage, undecodable } from './decode.js'
 import { digestsOfFiles } from './file-digests.js'
 import { once } from './once.js'
@@ -9,6 +9,9 @@ import { PackedFile } from './packed-file.js'
 import { type ImageParquet, openImageParquet } from './parquet.js'
 import type { ColumnChoice } from './parquet-schema.js'
 import type { Classes, StoredImages, StoredSplit, Watched } from './stored-images.js'
+
+/** Beyond so many, texts of which most occur only once are no names of classes. */
+const fewClasses = 1000
 
 /** Encoded images of no more than this are held in memory, where the cache folder cannot be written. */
 const heldBytes = 2 ** 30
@@ -38,7 +41,13 @@ export async function parquetSplit(
     where.split,
     shards,
   )
-  return { ...where, images, ...(await labelsOf(shards)) }
+  const { labels, classes } = await labelsOf(shards)
+  if (classes.kind === 'found')
+    once(
+      watched.monitor,
+      `${where.name}: the texts of the column \`${shards[0]!.columns.label}\` are its classes (${some(classes.names)}).`,
+    )
+  return { ...where, images, labels, classes }
 }
 
 /** How many images files have and of how many classes, without reading their images. */
@@ -92,7 +101,16 @@ async function labelsOf(shards: readonly ImageParquet[]): Promise<{ labels: Int3
       else numbers.push(order[label] ?? label)
     }
   }
-  if (texts.length > 0) return foundClasses(texts)
+  if (texts.length > 0) {
+    const found = foundClasses(texts)
+    const { length } = found.classes.names
+    if (length > fewClasses && length > texts.length / 2)
+      throw new InputError(
+        `${first!.path}: the column \`${first!.columns.label}\` has ${length} different texts in ${texts.length} rows, ` +
+          'so it names no classes: choose another with --label-column (columns.label).',
+      )
+    return found
+  }
   const labels = Int32Array.from(numbers)
   if (classNames) return { labels, classes: { kind: 'declared', names: classNames } }
   if (labelKind === 'boolean') return { labels, classes: { kind: 'declared', names: ['false', 'true'] } }
