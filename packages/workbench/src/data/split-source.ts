@@ -1,7 +1,6 @@
 import { digestOf, type ImageSize, type ImageSource, imageSize } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import sharp from 'sharp'
-import { once } from './once.js'
 import { PixelFile } from './pixel-file.js'
 import type { StoredSplit, Watched } from './stored-images.js'
 
@@ -51,6 +50,7 @@ export async function sourceOf(
   const resident = residentBytes(count, size) > 0 ? new ResidentPixels(count, values, file) : undefined
   const underWay = new Map<number, Promise<Uint8Array>>()
 
+  let saidFrames = false
   const decode = async (index: number): Promise<Uint8Array> => {
     const image = await throttled(() => images.decode(index, side === undefined ? undefined : size))
     if (image.height !== height || image.width !== width) {
@@ -59,11 +59,12 @@ export async function sourceOf(
           `${width}×${height}: give a size to resize all to.`,
       )
     }
-    if (image.frames > 1)
-      once(
-        monitor,
-        `${name}, ${split}: some images have several frames, such as ${images.where(index)}: the first of each is taken.`,
+    if (image.frames > 1 && !saidFrames) {
+      saidFrames = true
+      monitor.say(
+        `${name}: some images of the split '${split}' have several frames, such as ${images.where(index)}: the first of each is taken.`,
       )
+    }
     return image.pixels
   }
   /** Decodes an image once, though several reads may want it at the same time. */

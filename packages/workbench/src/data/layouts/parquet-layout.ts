@@ -5,6 +5,9 @@ import { isSplitName } from './split-names.js'
 /** `train.parquet`, `train-00000-of-00002.parquet`, and the older `train-00000-of-00002-1a2b3c.parquet`. */
 const shardFile = /^(?<stem>.+?)(?:-(?<shard>\d+)-of-(?<shards>\d+)(?:-[0-9a-f]+)?)?\.parquet$/
 
+/** `part-2` before `part-10`. */
+const byNumbers = new Intl.Collator('en', { numeric: true })
+
 interface Shard {
   readonly path: string
   /** From 0; undefined where the name has none. */
@@ -46,7 +49,9 @@ export function parquetSplits(paths: readonly string[], where: string): FoundSpl
 }
 
 function inOrder(shards: readonly Shard[], split: string, where: string): string[] {
-  const ordered = shards.toSorted((a, b) => (a.shard ?? 0) - (b.shard ?? 0) || (a.path < b.path ? -1 : 1))
+  const ordered = shards.toSorted(
+    (a, b) => (a.shard ?? 0) - (b.shard ?? 0) || byNumbers.compare(a.path, b.path),
+  )
   const [first, last] = [ordered[0]!, ordered.at(-1)!]
   const isNumbered = ordered.every(({ shard }) => shard !== undefined)
   // Files whose names have no numbers may be any number.
