@@ -9,7 +9,7 @@ import {
 } from '@ageb/workbench'
 import type { Command } from 'commander'
 import { Interrupted, listenForInterruption } from './interruption.js'
-import type { MachineFlags } from './options.js'
+import { type ColumnFlags, columnsOf, type MachineFlags } from './options.js'
 import { show } from './output.js'
 import { assignAll } from './settings.js'
 import { outcomeOf } from './summaries.js'
@@ -17,7 +17,7 @@ import { terminal } from './terminal.js'
 import { writePictures } from './write-report.js'
 
 /** The flags of every command that makes a run. */
-export interface RunFlags extends MachineFlags {
+export interface RunFlags extends MachineFlags, ColumnFlags {
   readonly resume?: string
   readonly out?: string
   readonly set?: readonly string[]
@@ -80,11 +80,13 @@ async function finish(run: FinishedRun, json: boolean | undefined): Promise<void
 }
 
 /** The configuration with what the flags say in place of its own keys. */
-function settingsOf({ data, seed, threads, device, set }: RunFlags, { configuration }: Beginning) {
+function settingsOf(flags: RunFlags, { configuration }: Beginning) {
+  const { data, seed, threads, device, set } = flags
   return assignAll(
     {
       ...configuration,
       ...(data !== undefined && { dataset: data }),
+      ...columnsOf(flags, configuration),
       ...(seed !== undefined && { seed }),
       ...(threads !== undefined && { threads }),
       ...(device !== undefined && { device }),

@@ -1,3 +1,4 @@
+import type { ColumnChoice } from '@ageb/workbench'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type DeviceChoice, deviceChoices } from 'onnxgrad/devices'
 
@@ -14,6 +15,36 @@ export function wholeNumber(least: number): (text: string) => number {
 export interface MachineFlags {
   readonly threads?: number
   readonly device?: DeviceChoice
+}
+
+/** The flags that say which columns of a data set to take. */
+export interface ColumnFlags {
+  readonly imageColumn?: string
+  readonly labelColumn?: string
+}
+
+/** Adds `--data` and `ColumnFlags` to a command. */
+export function addDataFlags(command: Command): Command {
+  return command
+    .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
+    .option('--image-column <name>', 'column of the images, where a data set has several')
+    .option('--label-column <name>', 'column of the labels, where a data set has several')
+}
+
+/** What the flags set of a configuration: its key `columns`, or nothing if none is given. */
+export function columnsOf(
+  { imageColumn, labelColumn }: ColumnFlags,
+  configuration: { readonly columns?: unknown },
+): { columns?: ColumnChoice } {
+  if (imageColumn === undefined && labelColumn === undefined) return {}
+  const { columns } = configuration
+  return {
+    columns: {
+      ...(typeof columns === 'object' && columns),
+      ...(imageColumn !== undefined && { image: imageColumn }),
+      ...(labelColumn !== undefined && { label: labelColumn }),
+    },
+  }
 }
 
 /**

@@ -20,6 +20,12 @@ export const common = {
     .string()
     .default('cifar10-subset')
     .describe('a bundled data set, a folder, or owner/name on the hub'),
+  columns: z
+    .strictObject({
+      image: z.string().optional().describe('column of the images, where a data set has several'),
+      label: z.string().optional().describe('column of the labels, where a data set has several'),
+    })
+    .prefault({}),
 }
 
 /** Configuration of `ageb train`. */

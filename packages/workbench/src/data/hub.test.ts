@@ -6,7 +6,8 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseHubId } from '../hub/hub.js'
 import { startTestHub, type TestHub } from '../hub/test-hub.js'
-import { loadSplit } from './dataset.js'
+import { type Monitor, silent } from '../runs/monitor.js'
+import { openSplit } from './dataset.js'
 import { huggingfaceMetadata, writeImageParquet } from './write-parquet.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'ageb-hub-'))
@@ -60,8 +61,7 @@ describe('parseHubId', () => {
 
 describe('a data set on the hub', () => {
   it("is fetched once, only the split's files, then serves offline and when the hub is away", async () => {
-    const load = (warn?: (message: string) => void) =>
-      loadSplit({ dataset: repo, split: 'train', size: 4, warn })
+    const load = (monitor?: Monitor) => openSplit({ dataset: repo, split: 'train', size: 4, monitor })
     process.env.HF_HUB_OFFLINE = '1'
     await expect(load()).rejects.toThrow('HF_HUB_OFFLINE forbids fetching it')
     expect(hub.requests).toEqual([])
@@ -86,19 +86,20 @@ describe('a data set on the hub', () => {
     delete process.env.HF_HUB_OFFLINE
     process.env.HF_ENDPOINT = 'http://127.0.0.1:1'
     const warnings: string[] = []
-    expect((await load(message => warnings.push(message))).labels).toEqual(set.labels)
+    const monitor = { ...silent, say: (text: string) => void warnings.push(text) }
+    expect((await load(monitor)).labels).toEqual(set.labels)
     expect(warnings[0]).toContain('cannot be reached')
   })
 
   it('that does not exist, or cannot be fetched, is said so in one sentence', async () => {
     const failing = async (dataset: string, split = 'test') => {
-      const error: unknown = await loadSplit({ dataset, split }).catch((thrown: unknown) => thrown)
+      const error: unknown = await openSplit({ dataset, split }).catch((thrown: unknown) => thrown)
       expect(error).toBeInstanceOf(InputError)
       return (error as InputError).message
     }
     expect(await failing('nobody/nothing')).toMatch(/no folder nobody\/nothing here, and .* answers 404/)
     expect(await failing(`${repo}@other`)).toContain('answers 404')
-    expect(await failing(repo, 'validation')).toContain("no split 'validation': choose one of test, train.")
+    expect(await failing(repo, 'extra')).toContain("no split 'extra': choose one of test, train.")
     process.env.HF_TOKEN = 'secret'
     const message = await failing(repo)
     expect(message).toContain("HF_TOKEN must start with 'hf_'")

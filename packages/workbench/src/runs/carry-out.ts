@@ -118,7 +118,7 @@ async function carryOut(
     })
     await folder.log({ type: 'begun', at: startedAt.toISOString() })
     const { pace } = await kind.run(
-      { folder, stages, monitor, attacks },
+      { folder, stages, monitor, signal, attacks },
       { ...config, ...(await onThisMachine(config)) },
     )
     const finishedAt = new Date()

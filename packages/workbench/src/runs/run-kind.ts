@@ -12,6 +12,8 @@ export interface RunContext {
   readonly folder: RunFolder
   readonly stages: StageLog
   readonly monitor: Monitor
+  /** Stops the work in an orderly way. */
+  readonly signal: AbortSignal | undefined
   /** Attacks that the configuration's plugins brought. */
   readonly attacks: readonly Attack[]
 }

@@ -1,27 +1,39 @@
 import { holdOut, type ImageSource } from '@ageb/lab'
-import { loadImages } from './load-images.js'
+import { inOrderOf } from '../data/class-names.js'
+import { openSplit, openSplits } from '../data/dataset.js'
+import type { ColumnChoice } from '../data/parquet-schema.js'
 import type { Monitor } from './monitor.js'
 
 /** What decides which images a run trains on and is evaluated on. */
 export interface SplitsConfig {
   readonly dataset: string
+  readonly columns?: ColumnChoice | undefined
   /** Training images to hold out and evaluate on in place of the test split. */
   readonly heldOut: number
   readonly seed: number
 }
 
-/**
- * The training set, and what is evaluated on: the test split, or held-out training images.
- * @param size side of the images in pixels
- */
+export interface SplitsOptions {
+  /** Side of the images in pixels. */
+  readonly size: number
+  /** A model's classes: data of the same classes in another order are brought into this one. */
+  readonly classNames: readonly string[]
+  readonly monitor: Monitor
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The training set, and what is evaluated on: the test split, or held-out training images. Throws InputError. */
 export async function splitsOf(
-  { dataset, heldOut, seed }: SplitsConfig,
-  size: number,
-  monitor: Monitor,
+  { dataset, columns, heldOut, seed }: SplitsConfig,
+  { classNames, ...options }: SplitsOptions,
 ): Promise<{ train: ImageSource; test: ImageSource }> {
-  const load = (split: string) => loadImages(monitor, { dataset, split, size })
-  const train = await load('train')
-  if (heldOut === 0) return { train, test: await load('test') }
-  const { rest, held } = holdOut(train, heldOut, seed)
+  const data = { ...options, dataset, columns }
+  if (heldOut === 0) {
+    const opened = await openSplits({ ...data, splits: ['train', 'test'] })
+    const [train, test] = inOrderOf(opened, classNames, options.monitor)
+    return { train, test }
+  }
+  const [all] = inOrderOf([await openSplit({ ...data, split: 'train' })], classNames, options.monitor)
+  const { rest, held } = holdOut(all, heldOut, seed)
   return { train: rest, test: held }
 }

@@ -18,7 +18,7 @@ import type { BackdoorRunConfig, Monitor } from '@ageb/workbench'
 import {
   intervalNote,
   loadCheckpoint,
-  loadImages,
+  openSplit,
   percent,
   type Row,
   UsageError,
@@ -26,11 +26,11 @@ import {
 } from '@ageb/workbench'
 import type { Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import type { MachineFlags } from '../../cli/options.js'
+import { type ColumnFlags, columnsOf, type MachineFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
 import { attackSettings } from '../../cli/settings.js'
 
-export interface EvalFlags extends MachineFlags {
+export interface EvalFlags extends MachineFlags, ColumnFlags {
   readonly data?: string
   readonly split: string
   readonly run?: string
@@ -47,7 +47,15 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
   const { model, weights, provenance } = checkpoint
   warnIfPoisoned(terminal, name, checkpoint)
   const dataset = flags.data ?? settings?.dataset ?? 'cifar10-subset'
-  const images = await loadImages(terminal, { dataset, split: flags.split, size: model.imageSize })
+  const { columns } = { ...settings, ...columnsOf(flags, settings ?? {}) }
+  const images = await openSplit({
+    dataset,
+    columns,
+    split: flags.split,
+    size: model.imageSize,
+    classNames: model.classNames,
+    monitor: terminal,
+  })
   assertFits(model, images)
 
   const runtime = startRuntime({
@@ -67,7 +75,7 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
       data: {
         model: name,
         dataset,
-        split: flags.split,
+        split: images.split,
         n: images.count,
         cda,
         perClass,
@@ -76,7 +84,7 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
       },
       text: table([
         ['model', name, provenance.poisoned ? 'backdoored on purpose' : ''],
-        ['data', `${dataset}, ${flags.split}, ${images.count} images`],
+        ['data', `${dataset}, ${images.split}, ${images.count} images`],
         share('clean data accuracy (CDA)', cda),
         ...perClass.map(({ class: label, accuracy }) => share(`  ${label}`, accuracy)),
         ...(attack

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { addMachineFlags, setHelp } from '../../cli/options.js'
+import { addDataFlags, addMachineFlags, setHelp } from '../../cli/options.js'
 import type { EvalFlags } from './evaluate.js'
 
 /** `ageb eval`: the accuracy of a checkpoint, and the success of an attack on it. */
@@ -12,7 +12,7 @@ export function evalCommand(program: Command): void {
         'evaluate it under that attack: ASR, RA and base rate on the images whose class is not the goal.',
     )
     .argument('<model>', 'checkpoint: a folder, an ONNX file, a bundled name or owner/name on the hub')
-    .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
+  addDataFlags(command)
     .option('--split <name>', 'which split', 'test')
     .option('--run <run>', "take attack and data from a run's configuration")
     .option('--config <file>', 'take attack and data from a configuration of kind backdoor')

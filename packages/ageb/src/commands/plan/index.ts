@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { addMachineFlags, setHelp, wholeNumber } from '../../cli/options.js'
+import { addDataFlags, addMachineFlags, setHelp, wholeNumber } from '../../cli/options.js'
 import type { PlanFlags } from './plan.js'
 
 /** `ageb plan`: the cost of a configuration. */
@@ -12,7 +12,7 @@ export function planCommand(program: Command): void {
         'which a few short training steps are measured. Nothing is downloaded without need, and nothing is written.',
     )
     .argument('[config]', 'configuration file (default: kind train with the defaults of every key)')
-    .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
+  addDataFlags(command)
     .option(
       '--images <n>',
       'number of training images, if the data set is not on this machine',

@@ -1,4 +1,5 @@
-import { type Model, type TrainingConfig, trainingStep } from '@ageb/lab'
+import { imageSize, type Model, type TrainingConfig, trainingStep } from '@ageb/lab'
+import { residentBytes } from '@ageb/workbench'
 import { bytesOf, peakOfValues } from 'onnxgrad'
 import type { Workload } from './workload.js'
 
@@ -12,7 +13,7 @@ const PER_NODE = 12 * 1024
 const FRAGMENTATION = 1.2
 
 export interface MemoryPlan {
-  /** Decoded images that are held: of a backdoor also the poisoned copy and the triggered test images. */
+  /** Decoded images that are held: small splits, and of a backdoor its poison and the triggered test images. */
   readonly data: number
   /** A training step with everything that is kept between two steps, and the program itself. */
   readonly step: number
@@ -21,11 +22,11 @@ export interface MemoryPlan {
 }
 
 /** Bytes in memory at the peak. */
-export function memoryOf({ data, model, trainings }: Workload, config: TrainingConfig): MemoryPlan {
-  const image = 3 * model.imageSize ** 2
+export function memoryOf({ data, model, triggered }: Workload, config: TrainingConfig): MemoryPlan {
+  const size = { height: model.imageSize, width: model.imageSize }
   const { bytes, state } = stepMemory(model, config)
   return {
-    data: (data.train + data.test) * image * (trainings > 1 ? 2 : 1),
+    data: residentBytes(data.train, size) + residentBytes(data.test, size) + triggered * imageSize(size),
     step: bytes,
     checkpoint: state,
   }

@@ -32,7 +32,7 @@ describe('the memory that is planned', () => {
     const { peakRssMiB } = await runPart('train', { ...shape, threads: 2, seconds: 0.1 })
     const training = trainingConfig.parse({ batchSize: batch, labelSmoothing: 0, clipNorm: null })
     const data = { train: 8 * batch, test: 0, classes: 10 }
-    const work = { data, model: modelOf(width, depth), trainings: 1, otherOperations: 0 }
+    const work = { data, model: modelOf(width, depth), trainings: 1, triggered: 0, otherOperations: 0 }
     const memory = memoryOf(work, training)
     const planned = (memory.data + memory.step) / 2 ** 20
     console.log(`planned ${planned.toFixed(0)} MiB, taken ${peakRssMiB.toFixed(0)} MiB`)
@@ -43,7 +43,13 @@ describe('the memory that is planned', () => {
   it('falls with micro-batches, of which the fewest that fit are named', () => {
     const model = modelOf(32, 2)
     const training = trainingConfig.parse({ batchSize: 512 })
-    const work = { data: { train: 0, test: 0, classes: 10 }, model, trainings: 1, otherOperations: 0 }
+    const work = {
+      data: { train: 0, test: 0, classes: 10 },
+      model,
+      trainings: 1,
+      triggered: 0,
+      otherOperations: 0,
+    }
     const needs = (microBatches: number) => {
       const { step, checkpoint } = memoryOf(work, { ...training, microBatches })
       return step + checkpoint

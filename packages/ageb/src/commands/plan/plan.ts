@@ -5,7 +5,6 @@ import {
   backdoorRunConfig,
   check,
   duration,
-  maxDecodedBytes,
   percent,
   type Row,
   readConfiguration,
@@ -14,14 +13,14 @@ import {
 } from '@ageb/workbench'
 import { matrixOperations } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import type { MachineFlags } from '../../cli/options.js'
+import { type ColumnFlags, columnsOf, type MachineFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
 import { assignAll } from '../../cli/settings.js'
 import { memoryOf, microBatchesFor } from './memory.js'
 import { probe } from './probe.js'
 import { dataShape, workloadOf } from './workload.js'
 
-export interface PlanFlags extends MachineFlags {
+export interface PlanFlags extends MachineFlags, ColumnFlags {
   readonly set?: readonly string[]
   readonly data?: string
   readonly images?: number
@@ -37,7 +36,7 @@ const SHARE_OF_MEMORY = 0.8
 export async function plan(file: string | undefined, flags: PlanFlags, terminal: Monitor): Promise<Outcome> {
   const config = await configurationOf(file, flags)
   const { training } = config
-  const work = await workloadOf(config, await dataShape(config.dataset, flags), terminal)
+  const work = await workloadOf(config, await dataShape(config, flags), terminal)
   const { model, data, trainings } = work
   const size = { height: model.imageSize, width: model.imageSize }
   const perStep = matrixOperations(trainingStep(model, training, size).graph)
@@ -46,12 +45,6 @@ export async function plan(file: string | undefined, flags: PlanFlags, terminal:
   const memory = memoryOf(work, training)
   const free = freemem() * SHARE_OF_MEMORY
   const microBatches = microBatchesFor(model, training, free - memory.data)
-  const split = data.train * 3 * model.imageSize ** 2
-  if (split > maxDecodedBytes) {
-    terminal.say(
-      `the decoded training images take ${gib(split)}, more than the ${gib(maxDecodedBytes)} that are allowed: the run would be refused`,
-    )
-  }
   terminal.say('measuring a few training steps, about 20 s …')
   const runtime = startRuntime(config)
   const measured = await probe(runtime, model, {
@@ -95,12 +88,16 @@ export async function plan(file: string | undefined, flags: PlanFlags, terminal:
   return { data: result, text: table(rowsOf(result, training.microBatches)) }
 }
 
-async function configurationOf(file: string | undefined, { set, data, threads, device }: PlanFlags) {
+async function configurationOf(
+  file: string | undefined,
+  { set, data, threads, device, ...flags }: PlanFlags,
+) {
   const where = file ?? 'the configuration'
   const read = assignAll(file === undefined ? { kind: 'train' } : await readConfiguration(file), set)
   const plain: Record<string, unknown> = {
     ...read,
     ...(data !== undefined && { dataset: data }),
+    ...columnsOf(flags, read),
     ...(threads !== undefined && { threads }),
     ...(device !== undefined && { device }),
   }

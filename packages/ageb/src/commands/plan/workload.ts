@@ -11,7 +11,7 @@ import {
   resolveAttack,
   surrogateOf,
 } from '@ageb/lab'
-import type { BackdoorRunConfig, Monitor, TrainRunConfig } from '@ageb/workbench'
+import type { BackdoorRunConfig, ColumnChoice, Monitor, TrainRunConfig } from '@ageb/workbench'
 import { bundledModels, loadCheckpoint, parseHubId, splitSize, UsageError } from '@ageb/workbench'
 import { matrixOperations } from 'onnxgrad'
 import { placeholderWeights } from './placeholder-weights.js'
@@ -24,6 +24,8 @@ export interface Workload {
   readonly model: Model
   /** How often it is trained: a backdoored one has a clean twin. */
   readonly trainings: number
+  /** Images that get a trigger. */
+  readonly triggered: number
   /** Operations of matrix products and convolutions outside the training steps. */
   readonly otherOperations: number
 }
@@ -40,7 +42,7 @@ export async function workloadOf(
   if (config.kind === 'train') {
     const { from, imageSize, seed } = config
     const model = from === undefined ? shaped(config.model, data) : await fitted(from, data, seed, imageSize)
-    return { data, model, trainings: 1, otherOperations: data.test * forward(model) }
+    return { data, model, trainings: 1, triggered: 0, otherOperations: data.test * forward(model) }
   }
   const model = await fitted(config.victim, data, config.seed)
   const attack = resolveAttack(config.attack)
@@ -50,6 +52,7 @@ export async function workloadOf(
     data,
     model,
     trainings: 2,
+    triggered,
     otherOperations:
       triggered * (surrogate ? trigger(surrogate, attack) : 0) + 4 * data.test * forward(model),
   }
@@ -60,11 +63,11 @@ export async function workloadOf(
  * @throws UsageError if it would have to be downloaded to find out.
  */
 export async function dataShape(
-  dataset: string,
+  { dataset, columns }: Pick<TrainRunConfig, 'dataset' | 'columns'>,
   flags: { readonly images?: number; readonly testImages?: number; readonly classes?: number },
 ): Promise<DataShape> {
   const { images, testImages, classes } = flags
-  const known = publishedData[dataset] ?? (await onThisMachine(dataset))
+  const known = publishedData[dataset] ?? (await onThisMachine(dataset, columns))
   const train = images ?? known?.train
   const test = testImages ?? known?.test
   const names = classes ?? known?.classes
@@ -74,10 +77,10 @@ export async function dataShape(
   )
 }
 
-async function onThisMachine(dataset: string): Promise<DataShape | undefined> {
-  const train = await splitSize(dataset, 'train')
+async function onThisMachine(dataset: string, columns: ColumnChoice): Promise<DataShape | undefined> {
+  const train = await splitSize(dataset, 'train', columns)
   if (!train) return undefined
-  const test = await splitSize(dataset, 'test')
+  const test = await splitSize(dataset, 'test', columns)
   return { train: train.count, test: test?.count ?? 0, classes: train.classes }
 }
 

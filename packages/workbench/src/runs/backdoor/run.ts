@@ -14,6 +14,7 @@ import type { AttackSubject } from '../../stages/attack-stages.js'
 import { type Engine, machineKey } from '../../stages/machine.js'
 import { predictionStage } from '../../stages/prediction-stage.js'
 import { stealthStage } from '../../stages/stealth-stage.js'
+import { assertAttackable } from '../assert-attackable.js'
 import { fitted } from '../fitted.js'
 import { describedModel, loadModel } from '../loaded-model.js'
 import type { OnMachine, RunContext } from '../run-kind.js'
@@ -28,11 +29,12 @@ import { recordBackdoor } from './record.js'
  * is not done again. Record and models are written into the run's folder.
  */
 export async function backdoorRun(context: RunContext, config: OnMachine<BackdoorRunConfig>) {
-  const { monitor, stages, folder } = context
+  const { monitor, signal, stages, folder } = context
   const attack = resolveAttack(config.attack, context.attacks)
   const surrogate = attack.needs.surrogate ? await loadModel(config.surrogate, monitor) : undefined
   const loaded = await loadModel(config.victim, monitor, { withoutClassifier: true })
-  const { train, test } = await splitsOf(config, loaded.checkpoint.model.imageSize, monitor)
+  const { imageSize: size, classNames: known } = loaded.checkpoint.model
+  const { train, test } = await splitsOf(config, { size, classNames: known, monitor, signal })
   const { classNames } = train
   const victim = describedModel(
     fitted(monitor, loaded.name, loaded.checkpoint, { classNames, seed: config.seed }),
@@ -42,7 +44,8 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
   assertFits(model, train)
   if (surrogate) assertFits(surrogate.checkpoint.model, train)
   const goal = goals(test.labels, config.poisoning, classNames.length)
-  assertAttackable(test, goal)
+  assertAttackable(test, config.poisoning)
+  assertComparable(test)
 
   const runtime = startRuntime(config)
   try {
@@ -101,14 +104,10 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
   }
 }
 
-/** What would make every figure meaningless is refused before hours of work. */
-function assertAttackable(test: ImageSource, goal: Int32Array): void {
-  if (test.labels.every((label, i) => label === goal[i]))
-    throw new InputError(
-      `every image of the ${test.split} split of ${test.name} is of the class that the attack wants: no success could be told; choose another poisoning.target, or test images of other classes`,
-    )
-  if (Math.min(test.height, test.width) < SSIM_WINDOW)
-    throw new InputError(
-      `${test.name} has ${test.width}×${test.height} images, but SSIM needs ${SSIM_WINDOW} pixels a side`,
-    )
+/** Images that SSIM cannot compare are refused before hours of work. */
+function assertComparable({ name, height, width }: ImageSource): void {
+  if (Math.min(height, width) >= SSIM_WINDOW) return
+  throw new InputError(
+    `${name} has ${width}×${height} images, but SSIM needs ${SSIM_WINDOW} pixels a side: use a model of larger images`,
+  )
 }

@@ -27,13 +27,18 @@ import { splitsOf } from '../splits.js'
 import { trainThroughStore } from '../train-through-store.js'
 
 /** Trains a classifier and measures it on the test split, once, at the end. */
-export async function trainRun({ folder, stages, monitor }: RunContext, config: OnMachine<TrainRunConfig>) {
+export async function trainRun(
+  { folder, stages, monitor, signal }: RunContext,
+  config: OnMachine<TrainRunConfig>,
+) {
   const { seed, from, imageSize } = config
   if (imageSize !== undefined && from === undefined)
     throw new UsageError("'imageSize' is for 'from': set 'model.image_size' for a new model")
   const loaded = from === undefined ? null : await loadModel(from, monitor, { withoutClassifier: true })
   const size = imageSize ?? loaded?.checkpoint.model.imageSize ?? config.model.image_size
-  const { train, test } = await splitsOf({ ...config, heldOut: 0 }, size, monitor)
+  const known = loaded?.checkpoint.model.classNames ?? []
+  const data = { size, classNames: known, monitor, signal }
+  const { train, test } = await splitsOf({ ...config, heldOut: 0 }, data)
   const { classNames } = train
   const start = loaded ? fittedModel(loaded, classNames, config, monitor) : scratch(config, classNames)
   const { model, weights, provenance } = start.checkpoint
