@@ -7,6 +7,7 @@ import { planOf } from './core/poison-plan.js'
 import { ageb } from './registry.js'
 import { asAttack, attackConfig, attacks, expandAttack, expandPoisoning, resolveAttack } from './resolve.js'
 
+const names = attacks.map(({ name }) => name).join(', ')
 const program: ImageProgram = {
   build() {
     throw new Error('nothing is built here')
@@ -52,9 +53,7 @@ describe('the configuration of an attack', () => {
 
   it('is refused if there is no such attack, preset or parameter', () => {
     const message = (config: unknown) => attackConfig.safeParse(config).error?.issues[0]?.message
-    expect(message('badnet')).toBe(
-      "there is no attack 'badnet': choose one of ageb, badnets, blended, sig, wanet",
-    )
+    expect(message('badnet')).toBe(`there is no attack 'badnet': choose one of ${names}`)
     expect(message({ name: 'ageb', preset: 'best' })).toBe(
       "ageb has no preset 'best': choose one of measured, paper",
     )
@@ -95,9 +94,7 @@ describe("somebody else's attack", () => {
       needs: { surrogate: true },
     })
     expect(() => resolveAttack({ name: 'mine', level: 10 }, [plugin])).toThrow('attack.level: Too big')
-    expect(() => resolveAttack('yours', [plugin])).toThrow(
-      'choose one of ageb, badnets, blended, sig, wanet, mine',
-    )
+    expect(() => resolveAttack('yours', [plugin])).toThrow(`choose one of ${names}, mine`)
     expect(() => resolveAttack('mine', [plugin, { ...plugin }])).toThrow("two attacks are named 'mine'")
   })
 

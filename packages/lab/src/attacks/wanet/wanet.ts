@@ -42,7 +42,7 @@ export const wanet = defineAttack({
   presets: {
     paper: { summary: 'k = 4, s = 0.5, noise mode for twice as many images as are poisoned', parameters: {} },
     strong: {
-      summary: 's = 2, which others take where the paper’s strength does too little',
+      summary: "s = 2, which others take where the paper's strength does too little",
       parameters: { strength: 2 },
     },
   },
