@@ -124,8 +124,9 @@ function faultOf(value: unknown): string | undefined {
 }
 
 function attackNamed(name: unknown, extra: readonly Attack[]): Attack {
-  const known: readonly Attack[] = [...attacks, ...extra]
-  const attack = known.find(attack => attack.name === name)
+  const known = [...new Set<Attack>([...attacks, ...extra])]
+  const [attack, another] = known.filter(attack => attack.name === name)
+  if (another) throw new InputError(`two attacks are named ${quoted(name)}: give the plugin's another name`)
   if (attack) return attack
   const names = known.map(({ name }) => name).join(', ')
   throw new InputError(`there is no attack ${quoted(name)}: choose one of ${names}`)

@@ -54,6 +54,9 @@ export const ageb = defineAttack({
     measured: {
       summary: 'few pixels, strongly changed: what works on the bundled data',
       parameters: {},
+      measured:
+        'ASR 94.1 % (92.4–95.5 %, n = 900) at PSNR 25.06 dB; CDA 73.5 % (n = 1000), that of the clean twin 71.9 %; ' +
+        'bundled CIFAR-10 subset, test split, bundled ViT, 10 % poison, seed 1: docs/results.md',
     },
     paper: {
       summary: 'many pixels, faintly changed, brightness and saturation moved back: what the paper describes',

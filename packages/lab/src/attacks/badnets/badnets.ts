@@ -37,8 +37,9 @@ export const badnets = defineAttack({
   access: 'data',
   parameters: badnetsParameters,
   presets: {
-    paper: {
-      summary: 'a white square of 3 pixels in the lower right corner of 32×32 images, as benchmarks have it',
+    backdoorbench: {
+      summary:
+        'a white square of 3 pixels in the lower right corner of 32×32 images, as BackdoorBench has it',
       parameters: {},
     },
   },

@@ -10,7 +10,7 @@ import { goals, type PoisoningConfig, poisonedIndices } from './poisoning.js'
 export interface PoisonContext extends TriggerContext {
   readonly train: ImageSource
   readonly poisoning: PoisoningConfig
-  /** Runs a program over all images of a source: whoever gives it decides where the pixels lie. */
+  /** Runs a program, with noise by the context's seed, over all images of a source; where their pixels lie is the caller's affair. */
   render(program: ImageProgram, images: ImageSource): Promise<ImageSource>
 }
 

@@ -9,7 +9,7 @@ export const poisoningConfig = z.strictObject({
     .enum(['all-to-one', 'all-to-all', 'clean-label'])
     .default('all-to-one')
     .describe(
-      'relabelled to the target; relabelled to the next class; images of the target, labels kept; where left out, as the attack’s paper does',
+      'relabelled to the target; relabelled to the next class; images of the target, labels kept; left out: as the attack has it',
     ),
   target: z.int().min(0).default(0).describe('index of the target class'),
 })

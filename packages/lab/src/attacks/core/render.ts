@@ -55,7 +55,7 @@ export interface MappedValues {
 /**
  * Runs a program over all images, piece by piece, in order. How many are in a batch changes nothing.
  *
- * The noise of image i is drawn from `rng(seed, 'noise', i)`.
+ * The noise of image i is `imageNoise(seed, i, …)`.
  */
 export async function* renderImages(
   runtime: Runtime,
@@ -147,6 +147,12 @@ export async function renderStages(
     }
   }
   return staged
+}
+
+/** The noise that a program gets for one image: uniform in [0, 1), in steps of 2⁻²⁴, which float32 does not round up. */
+export function imageNoise(seed: number, index: number, size: number): Float32Array {
+  const random = rng(seed, 'noise', index)
+  return Float32Array.from({ length: size }, () => random.int(2 ** 24) / 2 ** 24)
 }
 
 /** Images of a run at most, and what the values of a run may take at one time, bytes. */
@@ -246,14 +252,10 @@ function labelFeed({ labels }: RenderedImages, start: number, count: number, bat
   return { dtype: 'int64', shape: [batch], data }
 }
 
-/** Uniform in [0, 1), in steps of 2⁻²⁴: what float32 holds without rounding up to 1. */
 function noiseFeed(seed: number, shape: Shape, start: number, count: number, batch: number): Tensor {
   const size = sizeOf(shape)
   const data = new Float32Array(batch * size)
-  for (let i = 0; i < count; i++) {
-    const random = rng(seed, 'noise', start + i)
-    for (let j = 0; j < size; j++) data[i * size + j] = random.int(2 ** 24) / 2 ** 24
-  }
+  for (let i = 0; i < count; i++) data.set(imageNoise(seed, start + i, size), i * size)
   return { dtype: 'float32', shape: [batch, ...shape], data }
 }
 
