@@ -105,13 +105,15 @@ describe('a backdoor run', () => {
     expect(readFileSync(here.file('whole', 'report.html'), 'utf8')).toMatch(/^<!doctype html>/)
   })
 
-  it('goes on after Ctrl-C in its second training to the same weights', async () => {
+  it('resumed after Ctrl-C in its second training ends in the same weights', async () => {
+    const env = { AGEB_STORE: here.file('another-store') }
     const stopped = await here.ageb(['run', 'attack.yaml', '--out', 'stopped'], {
       signal: 'SIGINT',
-      at: 'poisoned: 10 %',
+      at: 'victim: 10 %',
+      env,
     })
     expect(stopped.code).toBe(130)
-    const resumed = await here.ageb(['run', '--resume', 'stopped'])
+    const resumed = await here.ageb(['run', '--resume', 'stopped'], { env })
     expect(resumed.code).toBe(0)
     expect(resumed.stdout).toMatch(/^attack success rate \(ASR\) +\d/m)
     expect(victim('stopped').equals(victim('whole'))).toBe(true)
