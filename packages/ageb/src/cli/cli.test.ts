@@ -76,7 +76,7 @@ describe('misuse', () => {
 
   it('an attack or a model that there is not is named with those that there are', async () => {
     expect(await failure(2, ['demo', '--set', 'attack.name=nothing'])).toMatch(
-      /demo\.yaml: 'attack\.name' must be one of .*ageb.*; 'ageb help config attack' explains them$/,
+      /demo\.yaml: 'attack': there is no attack 'nothing': choose one of ageb, /,
     )
     expect(await failure(2, ['train', '--set', 'model.model_type=nothing'])).toContain(
       "'model.model_type' must be one of vit, cct, deit",

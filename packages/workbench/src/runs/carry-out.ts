@@ -105,7 +105,7 @@ async function carryOut(
   const name = runKindOf(configuration.kind, where)
   const kind: RunKind = runKinds[name]
   if (await folder.read('record.json')) {
-    monitor.say(`${folder.path} is finished: this is its result`)
+    monitor.say(`${folder.path} is already finished: this is its result`)
   } else {
     const config = check(kind.config, configuration, where)
     const startedAt = new Date()

@@ -119,7 +119,7 @@ async function surrogateLike(
   terminal: Monitor,
 ): Promise<Model> {
   if (await isThere(surrogate)) return fitted(surrogate, data, seed)
-  terminal.say(`the surrogate ${surrogate} is not there yet: it is taken to be such a model as the victim`)
+  terminal.say(`the surrogate ${surrogate} does not exist yet: the plan assumes a model like the victim`)
   return victim
 }
 
