@@ -8,7 +8,7 @@ import {
 import { stringify } from 'yaml'
 import type { ReportInput } from './report-input.js'
 
-/** All that a report of a backdoor experiment is made of. */
+/** Everything that a report of a backdoor experiment is made from. */
 export interface RecordedExperiment {
   readonly record: BackdoorRecord
   readonly predictions: BackdoorPredictions
@@ -95,7 +95,7 @@ function speedOf({ speed, stages }: ExperimentTiming): Record<string, string> {
   return {
     ...(imagesPerSecond !== undefined &&
       gflopsPerStep !== undefined && {
-        'fine-tuning': `${imagesPerSecond.toFixed(0)} images/s, ${gflopsPerStep.toFixed(1)} GFLOP a step`,
+        'fine-tuning': `${imagesPerSecond.toFixed(0)} images/s, ${gflopsPerStep.toFixed(1)} GFLOP per step`,
       }),
     ...(mfu !== undefined && {
       'share of matrix throughput': `${(100 * mfu).toFixed(0)} % of ${gemmGflops.toFixed(0)} GFLOP/s`,

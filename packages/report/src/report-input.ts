@@ -24,8 +24,8 @@ export interface ReportInput {
   /** CDA of the clean twin: the same fine-tuning without poison. */
   readonly cleanCda: Rate
   /**
-   * ASR of the clean twin on the same triggered images: the control that tells a backdoor from a trigger that simply
-   * fools every model.
+   * ASR of the clean twin on the same triggered images: the control that distinguishes a backdoor from a trigger
+   * that fools every model.
    */
   readonly cleanAsr: Rate
   /** Differences on the same images, with paired intervals. */

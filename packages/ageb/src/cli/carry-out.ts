@@ -36,7 +36,7 @@ export interface Beginning {
 }
 
 /**
- * Carries a run out, or resumes one, and prints its result. Interrupted, it says how to resume.
+ * Makes a run or resumes one, and prints its result. If it is interrupted, the message says how to resume it.
  *
  * @param command whose options, as given on the command line, decide
  * @param begin reads the configuration of a new run; not used with --resume

@@ -32,7 +32,7 @@ function timingRows(timing: RunTiming | null): Row[] {
           [
             'training speed',
             `${imagesPerSecond.toFixed(0)} images/s`,
-            `${gflopsPerStep.toFixed(1)} GFLOP a step`,
+            `${gflopsPerStep.toFixed(1)} GFLOP per step`,
           ],
           ['… of the matrix throughput', percent(mfu), `of ${gemmGflops.toFixed(0)} GFLOP/s`],
         ] as Row[])

@@ -28,8 +28,8 @@ const spelledOut = z.strictObject({
 })
 
 /**
- * Configuration of a backdoor experiment: `ageb run` and `ageb demo`. What the attack's preset and paper say of attack
- * and poisoning holds where no key says otherwise.
+ * Configuration of a backdoor experiment, for `ageb run` and `ageb demo`. Keys that are not given take their values from
+ * the attack's preset and from what its paper says about the poisoning.
  */
 export const backdoorRunConfig = z.preprocess(config => expandPoisoning(config), spelledOut)
 export type BackdoorRunConfig = z.infer<typeof backdoorRunConfig>

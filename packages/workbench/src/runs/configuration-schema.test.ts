@@ -3,8 +3,9 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
+import { backdoorRunConfig } from '../configuration/backdoor-config.js'
 import { demoConfiguration } from '../configuration/bundled.js'
-import { readConfiguration } from '../configuration/resolve.js'
+import { check, readConfiguration } from '../configuration/resolve.js'
 import { configurationSchema } from './configuration-schema.js'
 
 const papers = fileURLToPath(new URL('../../configs/paper', import.meta.url))
@@ -27,6 +28,19 @@ describe('the JSON Schema of configurations', () => {
   })
 
   it.each([
+    { kind: 'backdoor', attack: 'badnets' },
+    { kind: 'backdoor', attack: { share: 0.5 } },
+    { kind: 'backdoor', attack: { preset: 'paper', share: 0.1 } },
+    { kind: 'backdoor', attack: { name: 'badnets', preset: 'paper' } },
+  ])('accepts %j, as a run does', configuration => {
+    expect(any(configuration), JSON.stringify(any.errors)).toBe(true)
+    expect(() => check(backdoorRunConfig, configuration, 'here')).not.toThrow()
+  })
+
+  it.each([
+    { kind: 'backdoor', attack: 'nothing' },
+    { kind: 'backdoor', attack: { preset: 'nothing' } },
+    { kind: 'backdoor', attack: { pattern: 'square' } },
     { kind: 'backdoor', sede: 1 },
     { kind: 'backdoor', attack: { name: 'ageb', shaer: 0.5 } },
     { kind: 'backdoor', attack: { name: 'nothing' } },

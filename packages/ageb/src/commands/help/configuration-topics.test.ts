@@ -26,7 +26,7 @@ const schema = z.strictObject({
 })
 
 describe('the topics of a schema', () => {
-  const topics = topicsOf('test', schema)
+  const topics = topicsOf('test', z.toJSONSchema(schema, { io: 'input' }))
   const topic = (name: string) => topics.find(one => one.topic === name)
   const keys = (name: string) => topic(name)?.keys.map(({ key }) => key)
 

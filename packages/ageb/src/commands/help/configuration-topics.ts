@@ -1,5 +1,4 @@
-import { runKinds } from '@ageb/workbench'
-import { z } from 'zod'
+import { configurationSchema, runKinds } from '@ageb/workbench'
 import { alternatives, type Schema, typeOf } from './key-type.js'
 
 /** One key of a configuration, as `--set` takes it. */
@@ -40,15 +39,13 @@ export interface Topic {
 
 /** The topics of every kind of configuration: first the kinds, then what is below their keys. */
 export function configurationTopics(): Topic[] {
-  const kinds = Object.values(runKinds).map(({ kind, config }) => topicsOf(kind, config))
-  const topics = [...kinds.map(([first]) => first!), ...kinds.flatMap(([, ...below]) => below)]
+  const ofKinds = Object.keys(runKinds).map(kind => topicsOf(kind, configurationSchema(kind)))
+  const topics = [...ofKinds.map(([first]) => first!), ...ofKinds.flatMap(([, ...below]) => below)]
   return merge(topics)
 }
 
-/** The topics of one schema: itself under the given name, then what is below its keys. */
-export function topicsOf(kind: string, schema: z.ZodType): Topic[] {
-  // Of inputs: keys that have a default are then not required.
-  const root = z.toJSONSchema(schema, { io: 'input' })
+/** The topics of one JSON Schema: itself under the given name, then what is below its keys. */
+export function topicsOf(kind: string, root: Schema): Topic[] {
   const { keys, below } = keysOf(root, { kind, key: '', topic: '' })
   return [{ topic: kind, kinds: [kind], description: root.description ?? '', keys }, ...below]
 }

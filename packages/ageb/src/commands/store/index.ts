@@ -48,7 +48,7 @@ export function storeCommand(program: Command): void {
     )
     .option('--unfinished', 'also remove what interrupted work is resumed from')
     .option('--stage <name>', 'only results of this stage')
-    .option('--dry-run', 'remove nothing, tell what would be removed')
+    .option('--dry-run', 'remove nothing, only list what would be removed')
     .option('--json', 'print the result as JSON')
     .action(async (flags: PruneFlags) => {
       const { show } = await import('../../cli/output.js')

@@ -62,7 +62,7 @@ describe('the attention gradient, computed once', () => {
   ]
 
   it('serves all other parameters, to the bytes that one graph gives', async () => {
-    const map = programOf(kept).maps!.gradient!
+    const map = programOf(kept).maps!['attention-gradients']!
     const values = new Float32Array(6 * 64)
     for await (const part of computeMap(runtime, map, images, { batch: 4 }))
       values.set(part.values, part.start * 64)
@@ -73,8 +73,11 @@ describe('the attention gradient, computed once', () => {
     }
     for (const parameters of others) {
       const program = programOf({ ...kept, ...parameters })
-      expect(program.maps!.gradient!.key).toEqual(map.key)
-      const stored = await renderToMemory(runtime, program, images, { seed: 1, maps: { gradient } })
+      expect(program.maps!['attention-gradients']!.key).toEqual(map.key)
+      const stored = await renderToMemory(runtime, program, images, {
+        seed: 1,
+        maps: { 'attention-gradients': gradient },
+      })
       expect(stored.pixels).toEqual(await apply({ ...kept, ...parameters }))
     }
   })
@@ -82,7 +85,9 @@ describe('the attention gradient, computed once', () => {
   it('has another key for another gradient, label or surrogate', () => {
     const keyOf = (parameters: Partial<AgebParameters>, weights = surrogate.weights) => {
       const attacker = { ...context, surrogate: surrogateOf({ model, weights }) }
-      return JSON.stringify(ageb.configure(parameters).trigger(attacker, {}).maps!.gradient!.key)
+      return JSON.stringify(
+        ageb.configure(parameters).trigger(attacker, {}).maps!['attention-gradients']!.key,
+      )
     }
     const keys = [
       keyOf({}),
