@@ -31,7 +31,7 @@ describe('the JSON Schema of configurations', () => {
     { kind: 'backdoor', attack: 'badnets' },
     { kind: 'backdoor', attack: { share: 0.5 } },
     { kind: 'backdoor', attack: { preset: 'paper', share: 0.1 } },
-    { kind: 'backdoor', attack: { name: 'badnets', preset: 'paper' } },
+    { kind: 'backdoor', attack: { name: 'badnets', preset: 'backdoorbench' } },
   ])('accepts %j, as a run does', configuration => {
     expect(any(configuration), JSON.stringify(any.errors)).toBe(true)
     expect(() => check(backdoorRunConfig, configuration, 'here')).not.toThrow()
