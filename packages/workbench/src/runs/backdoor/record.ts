@@ -15,9 +15,9 @@ import { saveCheckpoint } from '../../checkpoints/checkpoint-folder.js'
 import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
 import type { GalleryImage } from '../../stages/gallery-stage.js'
 import type { TrainingOutput } from '../../stages/training-stage.js'
-import { environmentNoteOf } from '../environment-note.js'
 import { type LoadedModel, noteOf } from '../loaded-model.js'
 import { writeRecordFile } from '../record-files.js'
+import { recordHeadOf } from '../record-head.js'
 import type { RunFolder } from '../run-folder.js'
 import type { OnMachine } from '../run-kind.js'
 
@@ -56,17 +56,8 @@ export async function recordBackdoor(
   const goal = mode === 'all-to-all' ? 'the next class' : classNames[target]!
   const count = plan.items.filter(({ role }) => role === 'poison').length
   const record: BackdoorRecord = {
-    format: 1,
+    ...(await recordHeadOf(config, { train, test })),
     kind: 'backdoor',
-    configuration: JSON.parse(JSON.stringify(config)),
-    environment: environmentNoteOf(config),
-    data: {
-      name: train.name,
-      classNames: [...classNames],
-      train: { split: train.split, count: train.count, id: train.id },
-      test: { split: test.split, count: test.count, id: test.id },
-      notes: [],
-    },
     models: { surrogate: surrogate ? noteOf(surrogate) : null, victim: noteOf(victim) },
     attack: {
       name: attack.name,
