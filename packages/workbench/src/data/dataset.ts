@@ -159,7 +159,7 @@ async function openStored(
     case 'parquet':
       return parquetSplit(where, found.files, columns, watched)
     case 'images':
-      return imageFileSplit(where, found.files, watched)
+      return imageFileSplit(where, found.files)
     default:
       return cifarSplit(where, found, columns, watched)
   }
