@@ -3,7 +3,15 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 
 /** What a digest can be taken of: JSON values, and typed arrays by their bytes. */
 export type Digestible = Json | ArrayBufferView
-type Json = string | number | boolean | null | undefined | readonly Json[] | { readonly [key: string]: Json }
+/** A JSON value; a key whose value is undefined counts as absent. */
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | undefined
+  | readonly Json[]
+  | { readonly [key: string]: Json }
 
 /**
  * SHA-256 of a list of values, hexadecimal. Each counts with its kind and length, so that no two lists run into each

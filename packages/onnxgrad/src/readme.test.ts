@@ -39,6 +39,11 @@ describe('the README', () => {
     expect((await run(3)).trim()).toMatch(/^\d+ parameters, gradient of shape \[ 1, 3, 16, 16 \]$/)
   })
 
+  it('differentiates an operator that the package does not have', async () => {
+    const promised = /console\.log\(slope\.data\) \/\/ (.*)/.exec(examples[4]!)![1]!
+    expect((await run(4)).trim()).toBe(promised)
+  })
+
   it('has the table of operators that `npm run operators -- --write` would give it', async () => {
     const tool = fileURLToPath(new URL('../../../tools/operators.mjs', import.meta.url))
     const { stdout } = await promisify(execFile)(process.execPath, [tool])

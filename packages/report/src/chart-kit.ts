@@ -7,7 +7,7 @@ use([BarChart, CustomChart, LineChart, GridComponent, LegendComponent, SVGRender
 
 /**
  * Colours that the page around a chart may set, so that one drawing suits light and dark; the fallback, for a chart on
- * its own, is readable on both. Hues are from Okabe and Ito's palette, made to be told apart by colour-blind readers.
+ * its own, is readable on both. Hues are from Okabe and Ito's palette, which colour-blind readers can distinguish.
  */
 export const INK = 'var(--chart-ink, #7a808a)'
 export const STRONG = 'var(--ink, #7a808a)'
@@ -20,7 +20,7 @@ export const SERIES = [
   'var(--series-4, #c56fa0)',
 ] as const
 
-/** Which of two stories a mark belongs to: clean data and clean training, or the attack. */
+/** What a mark is about: clean data and clean training, or the attack. */
 export type Tone = 'clean' | 'attack'
 export const TONES: Record<Tone, string> = { clean: SERIES[0], attack: SERIES[1] }
 
@@ -28,7 +28,7 @@ export const FONT_SIZE = 12
 /** Single quotes only: echarts writes it into a double-quoted attribute as it is. */
 export const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
-/** What a chart is called and how large it is drawn; pages scale it. */
+/** The id, size and description of a chart; pages scale it. */
 export interface ChartFrame {
   /** Unique on its page: SVG's ids are shared by all drawings inline on one page. */
   readonly id: string

@@ -13,7 +13,7 @@ export interface ConfusionPicture {
   readonly counts: Confusion
   readonly classNames: readonly string[]
   readonly tone: Tone
-  /** Begins the description: `The victim on clean test images`. */
+  /** The beginning of the description: `The victim on clean test images`. */
   readonly subject: string
 }
 
@@ -59,7 +59,7 @@ export function confusionChart({ id, counts, classNames, tone, subject }: Confus
         backgroundColor: EMPTY,
         borderWidth: 0,
       },
-      xAxis: { ...axis, name: 'called', axisLabel: { ...axisLabel, rotate: 90 } },
+      xAxis: { ...axis, name: 'predicted class', axisLabel: { ...axisLabel, rotate: 90 } },
       yAxis: { ...axis, name: 'true class', inverse: true, axisLabel },
       series: [
         {
@@ -116,5 +116,5 @@ function shorten(name: string, length: number): string {
 function diagonalSummary(counts: Confusion): string {
   const total = counts.flat().reduce((sum, n) => sum + n, 0)
   const correct = counts.reduce((sum, row, i) => sum + (row[i] ?? 0), 0)
-  return `${correct} of ${total} images called by their true class.`
+  return `${correct} of ${total} images predicted as their true class.`
 }

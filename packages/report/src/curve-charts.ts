@@ -8,7 +8,7 @@ const SYMBOLS = ['circle', 'diamond', 'triangle', 'rect'] as const
 /** More points than this are more than a curve of this width can show. */
 const MAX_POINTS = 240
 
-/** Loss by step, one curve a training: faint each step (thinned), strong the mean of the steps around it. */
+/** Loss by step, one curve per training: thin lines are single steps (not all are drawn), thick lines are means over neighbouring steps. */
 export function lossChart(trainings: readonly TrainingCurve[]): string {
   const description = `Loss by step. ${trainings.map(lossSummary).join(' ')}`
   const series = trainings.flatMap(({ name, steps }, i) => {
@@ -45,7 +45,7 @@ export function lossChart(trainings: readonly TrainingCurve[]): string {
   )
 }
 
-/** Accuracy by epoch, one curve a training. */
+/** Accuracy by epoch, one curve per training. */
 export function accuracyChart(trainings: readonly TrainingCurve[]): string {
   const lines = trainings.map(({ name, evaluations }, i) => ({
     name,
@@ -113,7 +113,9 @@ function thin(points: readonly Point[]): Point[] {
 
 function lossSummary({ name, steps }: TrainingCurve): string {
   const [first, last] = [steps[0], steps.at(-1)]
-  return first && last ? `${name}: ${first.loss.toFixed(3)} at first, ${last.loss.toFixed(3)} at last.` : ''
+  return first && last
+    ? `${name}: ${first.loss.toFixed(3)} in the first step, ${last.loss.toFixed(3)} in the last.`
+    : ''
 }
 
 function accuracySummary({ name, evaluations }: TrainingCurve): string {

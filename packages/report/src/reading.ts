@@ -1,11 +1,11 @@
-import type { Rate, Stealth } from '@ageb/lab'
+import type { PairedDifference, Stealth } from '@ageb/lab'
 import { count, meanInFull, percent, points, rateInFull } from './format.js'
 import type { ReportInput } from './report-input.js'
 
-/** What the numbers of a run allow one to say. */
+/** The conclusion that the numbers of a run support. */
 export type Verdict = 'learned' | 'partly' | 'slight' | 'unexplained' | 'not-shown'
 
-/** A plain statement, and the numbers that carry it. */
+/** A plain statement, and the numbers that support it. */
 export interface Finding {
   readonly claim: string
   readonly evidence: string
@@ -21,12 +21,15 @@ export interface Reading {
   readonly cautions: readonly string[]
 }
 
-type ReadingInput = Pick<ReportInput, 'rates' | 'cleanCda' | 'cleanAsr' | 'stealth' | 'poisoning'>
+type ReadingInput = Pick<
+  ReportInput,
+  'rates' | 'cleanCda' | 'cleanAsr' | 'differences' | 'stealth' | 'poisoning'
+>
 
 /** A gain counts as clear when its whole 95 % interval lies at least this far above zero. */
 const CLEAR_MARGIN = 0.05
 
-/** Below so many images an interval is too wide to build on. */
+/** With fewer images, an interval is too wide for a conclusion. */
 const SMALL_N = 100
 
 const HEADLINES: Record<Verdict, string> = {
@@ -38,14 +41,14 @@ const HEADLINES: Record<Verdict, string> = {
 }
 
 /**
- * Reads a run's numbers as a careful person would: a claim is made only where the intervals carry it, and what was not
- * measured is said to be so.
+ * Interprets a run's numbers carefully: a claim is made only if the intervals support it, and it is said what was not
+ * measured.
  */
 export function readResult(input: ReadingInput): Reading {
   const verdict = judge(input)
   const findings = [
     attackFinding(input, verdict),
-    ...controlFinding(input, verdict),
+    controlFinding(input, verdict),
     accuracyFinding(input),
     ...robustFinding(input),
     stealthFinding(input.stealth),
@@ -53,91 +56,60 @@ export function readResult(input: ReadingInput): Reading {
   return { verdict, headline: HEADLINES[verdict], findings, cautions: cautions(input) }
 }
 
-/** A difference of two rates with its 95 % interval. */
-export interface RateDifference {
-  readonly value: number
-  readonly low: number
-  readonly high: number
+function judge({ rates, differences }: ReadingInput): Verdict {
+  const { gain, overTwin } = differences
+  if (!(gain.low > 0)) return 'not-shown'
+  if (gain.low < CLEAR_MARGIN) return 'slight'
+  if (overTwin.low < CLEAR_MARGIN) return 'unexplained'
+  return rates.asr.low >= 0.5 ? 'learned' : 'partly'
 }
 
-/**
- * `a − b` with Newcombe's interval, built from the two Wilson intervals. It takes the two samples for independent;
- * where both are the same images, as here, the true interval is mostly narrower.
- */
-export function rateDifference(a: Rate, b: Rate): RateDifference {
-  const value = a.value - b.value
-  return {
-    value,
-    low: value - Math.hypot(a.value - a.low, b.high - b.value),
-    high: value + Math.hypot(a.high - a.value, b.value - b.low),
-  }
-}
-
-function judge({ rates, cleanAsr }: ReadingInput): Verdict {
+function attackFinding({ rates, differences, poisoning }: ReadingInput, verdict: Verdict): Finding {
   const { asr, baseRate } = rates
-  if (!(asr.n > 0 && baseRate.n > 0) || !(asr.low > baseRate.high)) return 'not-shown'
-  if (rateDifference(asr, baseRate).low < CLEAR_MARGIN) return 'slight'
-  if (cleanAsr && cleanAsr.n > 0 && rateDifference(asr, cleanAsr).low < CLEAR_MARGIN) return 'unexplained'
-  return asr.low >= 0.5 ? 'learned' : 'partly'
-}
-
-function attackFinding({ rates, poisoning }: ReadingInput, verdict: Verdict): Finding {
-  const { asr, baseRate } = rates
-  if (!(asr.n > 0 && baseRate.n > 0)) {
-    return { claim: 'Nothing can be said of the attack.', evidence: 'No triggered image was tested.' }
-  }
-  const gain = rateDifference(asr, baseRate)
+  const { gain } = differences
   const claims: Record<Verdict, string> = {
     learned: 'The attack was learned.',
-    partly: 'The attack was learned in part: a clear gain, not shown to reach half of the images.',
-    slight: 'The trigger has a slight effect, too small to call the attack learned.',
+    partly:
+      'The attack was learned in part: the gain is clear, but it is not shown that it reaches half of the images.',
+    slight: 'The trigger has a slight effect, too small to say that the attack was learned.',
     unexplained: 'The trigger works, but not because of the poison.',
     'not-shown':
       gain.high < 0
-        ? 'The attack was not learned; the trigger even leads away from the target.'
-        : 'It is not shown that the attack was learned: the intervals with and without trigger overlap.',
+        ? 'The attack was not learned; with the trigger, the target is even predicted less often.'
+        : 'It is not shown that the attack was learned: the interval of the gain includes zero.',
   }
   const evidence =
-    `The victim calls ${rateInFull(asr)} of the triggered images the target, “${poisoning.target}”, ` +
-    `against ${rateInFull(baseRate)} of the same images without trigger: ${change(gain)}.`
+    `The victim predicts the target, “${poisoning.target}”, for ${rateInFull(asr)} of the triggered images ` +
+    `and for ${rateInFull(baseRate)} of the same images without the trigger: ${change(gain)}.`
   return { claim: claims[verdict], evidence }
 }
 
-function controlFinding({ cleanAsr }: ReadingInput, verdict: Verdict): Finding[] {
-  if (cleanAsr && cleanAsr.n > 0) {
-    const claim =
-      verdict === 'unexplained'
-        ? 'The trigger fools a model that saw no poison about as often.'
-        : verdict === 'learned' || verdict === 'partly'
-          ? 'A model that saw no poison does so measurably less.'
-          : 'The control:'
-    return [
-      { claim, evidence: `The clean twin calls ${rateInFull(cleanAsr)} of the triggered images the target.` },
-    ]
-  }
-  if (verdict === 'not-shown') return []
-  return [
-    {
-      claim: 'How much of this is owed to the poison is open.',
-      evidence: 'What the clean twin calls the triggered images was not measured.',
-    },
-  ]
-}
-
-function accuracyFinding({ rates, cleanCda }: ReadingInput): Finding {
-  if (!(rates.cda.n > 0 && cleanCda.n > 0)) {
-    return { claim: 'Accuracy on clean images was not compared.', evidence: '' }
-  }
-  const loss = rateDifference(rates.cda, cleanCda)
+function controlFinding({ cleanAsr, differences }: ReadingInput, verdict: Verdict): Finding {
   const claim =
-    loss.high < 0
-      ? 'On clean images the victim is measurably worse than its clean twin.'
-      : loss.low > 0
-        ? 'On clean images the victim does better than its clean twin.'
-        : 'On clean images the victim cannot be told from its clean twin at this n.'
+    verdict === 'unexplained'
+      ? 'The trigger fools a model that was trained without poison about as often.'
+      : verdict === 'learned' || verdict === 'partly'
+        ? 'A model that was trained without poison predicts the target measurably less often.'
+        : 'The control:'
   return {
     claim,
-    evidence: `${rateInFull(rates.cda)} against ${rateInFull(cleanCda)}: ${change(loss)}.`,
+    evidence:
+      `The clean twin predicts the target for ${rateInFull(cleanAsr)} of the triggered images; ` +
+      `the difference of the victim: ${change(differences.overTwin)}.`,
+  }
+}
+
+function accuracyFinding({ rates, cleanCda, differences }: ReadingInput): Finding {
+  const { cda: loss } = differences
+  const claim =
+    loss.high < 0
+      ? 'On clean images, the victim is measurably less accurate than its clean twin.'
+      : loss.low > 0
+        ? 'On clean images, the victim is more accurate than its clean twin.'
+        : 'On clean images, no difference between the victim and its clean twin is shown at this n.'
+  return {
+    claim,
+    evidence: `${rateInFull(rates.cda)} compared with ${rateInFull(cleanCda)}: ${change(loss)}.`,
   }
 }
 
@@ -147,37 +119,37 @@ function robustFinding({ rates }: ReadingInput): Finding[] {
   const other = Math.max(0, 1 - asr.value - ra.value)
   const claim =
     ra.low > 0.5
-      ? 'Most triggered images are still called right.'
+      ? 'Most triggered images are still predicted correctly.'
       : ra.high < 0.5
-        ? 'Most triggered images are no longer called right.'
-        : 'About half of the triggered images are still called right.'
-  const evidence = `${rateInFull(ra)} keep their true class; ${percent(other, ra.n)} are called neither that nor the target.`
+        ? 'Most triggered images are no longer predicted correctly.'
+        : 'About half of the triggered images are still predicted correctly.'
+  const evidence = `${rateInFull(ra)} are predicted as their true class; ${percent(other, ra.n)} as neither this class nor the target.`
   return [{ claim, evidence }]
 }
 
 function stealthFinding({ psnr, meanAbs, linf }: Stealth): Finding {
-  if (!(psnr.n > 0)) return { claim: 'How visible the trigger is was not measured.', evidence: '' }
+  if (!(psnr.n > 0)) return { claim: 'The visibility of the trigger was not measured.', evidence: '' }
   const claim =
     psnr.low >= 40
-      ? 'By rule of thumb the trigger is hard to see.'
+      ? 'As a rule of thumb, the trigger is hard to see.'
       : psnr.low >= 30
-        ? 'By rule of thumb the trigger shows on a close look.'
-        : 'By rule of thumb the trigger can be seen.'
+        ? 'As a rule of thumb, the trigger is visible on close inspection.'
+        : 'As a rule of thumb, the trigger is visible.'
   const evidence =
-    `PSNR ${meanInFull(psnr, 1, 'dB')}; of 255, a value changes by ${meanInFull(meanAbs, 2)} on average and by ` +
-    `${meanInFull(linf, 1)} at most, means over images. Nobody was asked to look.`
+    `PSNR ${meanInFull(psnr, 1, 'dB')}. A pixel value, out of 255, changes by ${meanInFull(meanAbs, 2)} on average and by ` +
+    `${meanInFull(linf, 1)} at most; these are means over images. No person has judged the images.`
   return { claim, evidence }
 }
 
 function cautions({ rates }: ReadingInput): string[] {
   const smallest = Math.min(rates.cda.n, rates.asr.n)
   return [
-    ...(smallest < SMALL_N ? [`With n = ${count(smallest)} all of this is a hint, not a measurement.`] : []),
-    'In brackets: 95 % intervals. They cover the choice of test images, not the spread between trainings: this is one run.',
+    ...(smallest < SMALL_N ? [`With n = ${count(smallest)}, all of this is a hint, not a measurement.`] : []),
+    'In brackets: 95 % intervals. Those of differences are paired: both sides are the same images. They cover the choice of test images, not the variation between trainings: this is one run.',
   ]
 }
 
 /** `+97.0 points (+96.1 to +97.8)`. */
-function change({ value, low, high }: RateDifference): string {
+function change({ value, low, high }: PairedDifference): string {
   return `${points(value)} points (${points(low)} to ${points(high)})`
 }

@@ -1,8 +1,15 @@
-import type { BackdoorRates, Confusion, Rate, Stealth, TrainingCurve } from '@ageb/lab'
+import type {
+  BackdoorConfusion,
+  BackdoorEvaluation,
+  BackdoorRates,
+  Rate,
+  Stealth,
+  TrainingCurve,
+} from '@ageb/lab'
 
 /**
- * What a report shows, as plain data. Nothing in it is trusted: every string is escaped, whatever a data set calls its
- * classes.
+ * What a report shows, as plain data. Nothing in it is trusted: every string is escaped, whatever the names of a data
+ * set's classes are.
  */
 export interface ReportInput {
   /** `Backdoor run: ViT-Tiny on CIFAR-10`. */
@@ -10,17 +17,19 @@ export interface ReportInput {
   /** One line beneath the title: model, data set, seed. */
   readonly subtitle: string
   readonly attack: AttackSource
-  /** Says what was done to model and images, and what they are for. */
+  /** What was done to the model and the images, and what they are for. */
   readonly warning: string
-  /** What the victim does. */
+  /** The victim's rates. */
   readonly rates: BackdoorRates
   /** CDA of the clean twin: the same fine-tuning without poison. */
   readonly cleanCda: Rate
   /**
-   * ASR of the clean twin: how often it calls the same triggered images the target. Without this control a trigger
-   * that simply fools every model cannot be told from a backdoor; the report says so when it is missing.
+   * ASR of the clean twin on the same triggered images: the control that distinguishes a backdoor from a trigger
+   * that fools every model.
    */
-  readonly cleanAsr?: Rate
+  readonly cleanAsr: Rate
+  /** Differences on the same images, with paired intervals. */
+  readonly differences: BackdoorEvaluation['differences']
   readonly stealth: Stealth
   readonly poisoning: Poisoning
   readonly training: readonly TrainingCurve[]
@@ -31,7 +40,7 @@ export interface ReportInput {
   readonly configuration: string
   /** Versions, device, processor: key → value, in the order to show. */
   readonly environment: Readonly<Record<string, string>>
-  /** Steps or images a second, durations: key → value, in the order to show. */
+  /** Steps or images per second, durations: key → value, in the order to show. */
   readonly speed: Readonly<Record<string, string>>
   /** The command line that makes this run again. */
   readonly command: string
@@ -58,17 +67,19 @@ export interface Poisoning {
   readonly target: string
   /** `all-to-one`, `all-to-all`, `clean-label`. */
   readonly mode: string
+  /** Training images that are changed but keep their label. */
+  readonly cover: number
 }
 
-/** One test image on its way through the attack. */
+/** One test image with every stage of the trigger. */
 export interface GalleryEntry {
   /** The true class's name. */
   readonly label: string
-  /** What the victim calls the triggered image. */
-  readonly victimSays: string
-  /** What the clean twin calls the same triggered image. */
-  readonly cleanSays: string
-  /** The class this image is meant to be called, where it is not `poisoning.target` (all-to-all). */
+  /** The class that the victim predicts for the triggered image. */
+  readonly victimPredicts: string
+  /** The class that the clean twin predicts for the same triggered image. */
+  readonly twinPredicts: string
+  /** The attacker's goal for this image, if it is not `poisoning.target` (all-to-all). */
   readonly target?: string
   readonly images: readonly GalleryImage[]
 }
@@ -80,16 +91,10 @@ export interface GalleryImage {
   readonly png: Uint8Array
 }
 
-/** Which class is called which, before and after. */
-export interface ReportConfusion {
+/** Predicted classes by true class, before and after the attack. */
+export interface ReportConfusion extends BackdoorConfusion {
   /** The name of each class, by index. */
   readonly classNames: readonly string[]
-  /** The clean twin on clean test images. */
-  readonly before: Confusion
-  /** The victim on clean test images. */
-  readonly victimClean: Confusion
-  /** The victim on triggered test images. */
-  readonly victimTriggered: Confusion
 }
 
 export interface DataSource {

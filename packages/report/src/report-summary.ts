@@ -17,19 +17,19 @@ import type { ReportInput } from './report-input.js'
 /** A piece of the page; `hono/html` has escaped what was put into it. */
 export type Html = ReturnType<typeof html>
 
-/** The key numbers and what they say, at the top of the page. */
+/** The key numbers and their meaning, at the top of the page. */
 export function summary(input: ReportInput): Html {
   const { rates, cleanCda, stealth } = input
   return html`<dl class="cards">
     ${rateCard('CDA', 'accuracy on clean images', rates.cda, 'clean', { name: 'clean twin', rate: cleanCda })}
-    ${rateCard('ASR', 'triggered images called the target', rates.asr, 'attack', {
-      name: 'untriggered (base rate)',
+    ${rateCard('ASR', 'triggered images predicted as the target', rates.asr, 'attack', {
+      name: 'without trigger (base rate)',
       rate: rates.baseRate,
     })}
-    ${rateCard('RA', 'triggered images still called right', rates.ra, 'attack')}
-    ${meanCard('PSNR', 'triggered against clean', stealth.psnr, { digits: 1, unit: 'dB', from: 0, to: 60 })}
+    ${rateCard('RA', 'triggered images still predicted correctly', rates.ra, 'attack')}
+    ${meanCard('PSNR', 'triggered image compared with clean', stealth.psnr, { digits: 1, unit: 'dB', from: 0, to: 60 })}
     ${meanCard('SSIM', 'structural similarity', stealth.ssim, { digits: 4, unit: '', from: 0, to: 1 })}
-    ${meanCard('Mean |Δ|', 'change of a value, of 255', stealth.meanAbs, { digits: 2, unit: '', from: 0, to: 16 })}
+    ${meanCard('Mean |Δ|', 'change of a pixel value, out of 255', stealth.meanAbs, { digits: 2, unit: '', from: 0, to: 16 })}
   </dl>
   ${reading(input)}`
 }

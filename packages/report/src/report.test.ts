@@ -17,6 +17,16 @@ const mean = (value: number, margin: number): Mean => ({
   high: value + margin,
 })
 
+const change = (value: number) => ({
+  value,
+  low: value - 0.01,
+  high: value + 0.01,
+  n: 900,
+  onlyFirst: 20,
+  onlySecond: 10,
+  p: 0.01,
+})
+
 /** Made-up numbers: nothing here was measured. */
 async function madeUp(): Promise<ReportInput> {
   // A grey PNG of one pixel.
@@ -44,13 +54,14 @@ async function madeUp(): Promise<ReportInput> {
     },
     cleanCda: rate(3736, 4000, 0.012),
     cleanAsr: rate(14, 900, 0.008),
+    differences: { cda: change(-0.006), gain: change(0.956), overTwin: change(0.951) },
     stealth: {
       psnr: mean(38.2, 0.3),
       ssim: mean(0.9812, 0.0007),
       linf: mean(18.4, 0.6),
       meanAbs: mean(1.21, 0.04),
     },
-    poisoning: { rate: 0.1, count: 400, target: 'cat', mode: 'all-to-one' },
+    poisoning: { rate: 0.1, count: 400, target: 'cat', mode: 'all-to-one', cover: 0 },
     training: [
       {
         name: `fine-tuning ${HOSTILE}`,
@@ -60,7 +71,12 @@ async function madeUp(): Promise<ReportInput> {
       },
     ],
     gallery: [
-      { label: HOSTILE, victimSays: 'cat', cleanSays: HOSTILE, images: names.map(name => ({ name, png })) },
+      {
+        label: HOSTILE,
+        victimPredicts: 'cat',
+        twinPredicts: HOSTILE,
+        images: names.map(name => ({ name, png })),
+      },
     ],
     confusion: {
       classNames: ['cat', HOSTILE],
@@ -103,7 +119,7 @@ test('hostile text stays text, in the page and in the charts', async () => {
 test('each number comes with its interval and n', async () => {
   const input = await madeUp()
   const page = renderReport(input)
-  for (const value of [...Object.values(input.rates), input.cleanCda, input.cleanAsr!]) {
+  for (const value of [...Object.values(input.rates), input.cleanCda, input.cleanAsr]) {
     expect(page).toContain(rateInterval(value))
   }
   const { psnr, ssim, linf, meanAbs } = input.stealth
@@ -126,18 +142,25 @@ test('the same input gives the same bytes', async () => {
   expect(renderReport(input)).toBe(renderReport(input))
 })
 
-test('a run without images, pictures and curves still renders, and says so', async () => {
-  const none: Rate = { value: Number.NaN, successes: 0, n: 0, low: Number.NaN, high: Number.NaN }
-  const unmeasured: Mean = { value: Number.NaN, n: 0, low: Number.NaN, high: Number.NaN }
-  const { cleanAsr: _, ...rest } = await madeUp()
+test('a run without pictures and curves still renders', async () => {
   const page = renderReport({
-    ...rest,
-    rates: { cda: none, asr: none, ra: none, baseRate: none },
-    cleanCda: none,
-    stealth: { psnr: unmeasured, ssim: unmeasured, linf: unmeasured, meanAbs: unmeasured },
+    ...(await madeUp()),
     gallery: [],
     training: [],
+    speed: {},
+    startedAt: '',
+    finishedAt: '',
   })
-  expect(page).toContain('not measured')
   expect(page).not.toContain('NaN')
+  expect(page).not.toContain('Invalid')
+})
+
+test('a thousand classes make a page that opens: the worst confusions in place of a million cells', async () => {
+  const input = await madeUp()
+  const classNames = Array.from({ length: 1000 }, (_, i) => `class ${i}`)
+  const matrix = classNames.map((_, i) => classNames.map((_, j) => (i === j ? 10 : j === i + 1 ? i % 7 : 0)))
+  const confusion = { classNames, before: matrix, victimClean: matrix, victimTriggered: matrix }
+  const page = renderReport({ ...input, confusion })
+  expect(page.length).toBeLessThan(300_000)
+  expect(page).toContain('class 6</td><td>class 7')
 })

@@ -67,7 +67,19 @@ describe('misuse', () => {
 
   it('an unknown configuration key is named', async () => {
     expect(await failure(2, ['train', '--set', 'training.epoch=3'])).toBe(
-      "ageb: the configuration: there is no key 'epoch' under 'training'; 'ageb help config' lists the keys",
+      "ageb: the configuration: there is no key 'epoch' under 'training'; 'ageb help config training' lists the keys",
+    )
+    expect(await failure(2, ['train', '--set', 'epochs=3'])).toContain(
+      "there is no key 'epochs'; 'ageb help config' lists the keys",
+    )
+  })
+
+  it('an attack or a model that there is not is named with those that there are', async () => {
+    expect(await failure(2, ['demo', '--set', 'attack.name=nothing'])).toMatch(
+      /demo\.yaml: 'attack': there is no attack 'nothing': choose one of ageb, badnets/,
+    )
+    expect(await failure(2, ['train', '--set', 'model.model_type=nothing'])).toContain(
+      "'model.model_type' must be one of vit, cct, deit",
     )
   })
 
@@ -173,8 +185,36 @@ it('stack traces are shown with AGEB_DEBUG=1 only', async () => {
   expect((await here.ageb(['eval', 'absent'], { env: { AGEB_DEBUG: '1' } })).stderr).toMatch(/^\s+at /m)
 })
 
-it('help config lists the keys of both kinds', async () => {
-  const keys = json(await here.ageb(['help', 'config', '--json'])) as Record<string, { key: string }[]>
-  expect(keys.train!.map(({ key }) => key)).toContain('model.patch_size')
-  expect(keys.backdoor!.map(({ key }) => key)).toContain('attack.share')
+describe('help config', () => {
+  it('tells in JSON whose key is whose', async () => {
+    const { topics } = json(await here.ageb(['help', 'config', '--json'])) as {
+      topics: { topic: string; keys: { key: string }[] }[]
+    }
+    const keys = (name: string) => topics.find(({ topic }) => topic === name)?.keys.map(({ key }) => key)
+    expect(keys('model.vit')).toContain('model.patch_size')
+    expect(keys('model.resnet')).not.toContain('model.patch_size')
+    expect(keys('attack.ageb')).toContain('attack.share')
+    expect(keys('backdoor')).toContain('surrogate')
+    expect(keys('train')).not.toContain('surrogate')
+  })
+
+  it('explains one topic, and refuses one that there is not', async () => {
+    const { stdout } = await here.ageb(['help', 'config', 'attack.ageb'])
+    expect(stdout).toContain('attack.share')
+    expect(stdout).not.toContain('model.')
+    expect(await failure(2, ['help', 'config', 'attack.nothing'])).toMatch(
+      /choose one of train, backdoor, .*attack\.ageb/,
+    )
+    expect(await failure(2, ['help', 'train', 'epochs'])).toContain("leave 'epochs' out")
+  })
+})
+
+describe('schema', () => {
+  it('goes to standard output or to a file, and refuses an unknown kind', async () => {
+    const printed = await here.ageb(['schema', 'backdoor'])
+    expect((await here.ageb(['schema', 'backdoor', '--out', 'schema.json'])).code).toBe(0)
+    expect(printed.stdout).toBe(readFileSync(here.file('schema.json'), 'utf8'))
+    expect(JSON.parse(printed.stdout)).toEqual(json(await here.ageb(['schema', 'backdoor', '--json'])))
+    expect(await failure(2, ['schema', 'nothing'])).toContain('choose one of train, backdoor')
+  })
 })

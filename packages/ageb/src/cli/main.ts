@@ -2,14 +2,14 @@ import { CommanderError } from 'commander'
 import { Interrupted } from './interruption.js'
 import { makeProgram } from './program.js'
 
-/** Exit codes: all went well, something failed, the program was called wrongly, a person stopped it. */
+/** Exit codes: all went well, something failed, wrong usage, a person stopped it. */
 export const exitCodes = { success: 0, failure: 1, misuse: 2, interrupted: 130 } as const
 
 /**
  * Runs the program.
  *
  * @param args the words after the program's name
- * @returns the exit code; whatever went wrong has been told on standard error
+ * @returns the exit code; what went wrong is on standard error
  */
 export async function main(args: readonly string[]): Promise<number> {
   // Libraries print notes with console.debug, which goes to standard output: that belongs to results.
@@ -18,17 +18,17 @@ export async function main(args: readonly string[]): Promise<number> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? exitCodes.success : exitCodes.failure)
   })
-  process.on('uncaughtException', error => process.exit(tell(error)))
+  process.on('uncaughtException', error => process.exit(report(error)))
   try {
     await makeProgram().parseAsync(args, { from: 'user' })
     return exitCodes.success
   } catch (error) {
-    return tell(error)
+    return report(error)
   }
 }
 
-/** Says what went wrong, in one line on standard error, and returns the exit code for it. */
-function tell(error: unknown): number {
+/** Reports what went wrong, in one line on standard error, and returns the exit code for it. */
+function report(error: unknown): number {
   if (error instanceof CommanderError) {
     // Commander has printed its message, or the help that was asked for. `ageb` alone is no request.
     return error.exitCode === 0 ? exitCodes.success : exitCodes.misuse
@@ -38,6 +38,6 @@ function tell(error: unknown): number {
   process.stderr.write(error instanceof Interrupted ? `${sentence}\n` : `ageb: ${sentence || name}\n`)
   if (error instanceof Interrupted) return exitCodes.interrupted
   if (process.env.AGEB_DEBUG === '1') process.stderr.write(`${stack}\n`)
-  // By name: to import the class would load the YAML parser for every call.
+  // By name: to import the class would load the YAML parser every time.
   return name === 'UsageError' ? exitCodes.misuse : exitCodes.failure
 }

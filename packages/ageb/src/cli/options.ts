@@ -1,3 +1,4 @@
+import type { ColumnChoice } from '@ageb/workbench'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type DeviceChoice, deviceChoices } from 'onnxgrad/devices'
 
@@ -10,26 +11,59 @@ export function wholeNumber(least: number): (text: string) => number {
   }
 }
 
-/** The flags that say on what models run. */
+/** The flags that choose where models run. */
 export interface MachineFlags {
   readonly threads?: number
   readonly device?: DeviceChoice
 }
 
-/** `--device`, for every command that runs models. */
-export function deviceOption(): Option {
+/** The flags that say which columns of a data set to take. */
+export interface ColumnFlags {
+  readonly imageColumn?: string
+  readonly labelColumn?: string
+}
+
+/** Adds `--data` and `ColumnFlags` to a command. */
+export function addDataFlags(command: Command): Command {
+  return command
+    .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
+    .option('--image-column <name>', 'column of the images, where a data set has several')
+    .option('--label-column <name>', 'column of the labels, where a data set has several')
+}
+
+/** What the flags set of a configuration: its key `columns`, or nothing if none is given. */
+export function columnsOf(
+  { imageColumn, labelColumn }: ColumnFlags,
+  configuration: { readonly columns?: unknown },
+): { columns?: ColumnChoice } {
+  if (imageColumn === undefined && labelColumn === undefined) return {}
+  const { columns } = configuration
+  return {
+    columns: {
+      ...(typeof columns === 'object' && columns),
+      ...(imageColumn !== undefined && { image: imageColumn }),
+      ...(labelColumn !== undefined && { label: labelColumn }),
+    },
+  }
+}
+
+/**
+ * `--device`, for every command that runs models.
+ * @param byDefault in words: the device without the flag
+ */
+export function deviceOption(byDefault = "the configuration's"): Option {
   return new Option(
     '--device <name>',
-    'where models run; auto: the best that is there; equal results want equal devices (default: cpu)',
+    `where models run; auto: the best device that works; results depend on it (default: ${byDefault})`,
   ).choices(deviceChoices)
 }
 
 /** Adds `MachineFlags` to a command. */
-export function addMachineFlags(command: Command): Command {
+export function addMachineFlags(command: Command, defaultDevice?: string): Command {
   return command
-    .option('--threads <n>', 'threads of the runtime; equal results want equal counts', wholeNumber(1))
-    .addOption(deviceOption())
+    .option('--threads <n>', 'threads of the runtime; results depend on their number', wholeNumber(1))
+    .addOption(deviceOption(defaultDevice))
 }
 
-/** What every command says of `--set`. */
-export const setHelp = "set configuration keys; 'ageb help config' lists them"
+/** Help on `--set`, the same in every command. */
+export const setHelp = "set keys of the configuration; 'ageb help config' lists them"

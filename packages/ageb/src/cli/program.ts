@@ -9,6 +9,8 @@ import { planCommand } from '../commands/plan/index.js'
 import { predictCommand } from '../commands/predict/index.js'
 import { reportCommand } from '../commands/report/index.js'
 import { runCommand } from '../commands/run/index.js'
+import { schemaCommand } from '../commands/schema/index.js'
+import { storeCommand } from '../commands/store/index.js'
 import { trainCommand } from '../commands/train/index.js'
 import { triggerCommand } from '../commands/trigger/index.js'
 import { version } from './version.js'
@@ -25,12 +27,14 @@ const commands = [
   exportTriggerCommand,
   modelCommand,
   reportCommand,
+  storeCommand,
   benchCommand,
+  schemaCommand,
   helpCommand,
 ]
 
 /**
- * The command line. Commands import what does their work only when they are called, so that help comes at once.
+ * The command line. A command imports the modules that do its work only when it is run, so that help appears at once.
  * Misuse throws CommanderError, its message already printed.
  */
 export function makeProgram(): Command {
@@ -50,17 +54,18 @@ export function makeProgram(): Command {
 }
 
 const notes = `
-Results go to standard output, everything else to standard error; --json makes the last line of standard output
-one JSON object. Ctrl-C stops a run after the step under way, to go on with 'ageb run --resume RUN'.
+Results go to standard output, everything else to standard error. With --json, the last line of standard output is
+one JSON object. Ctrl-C stops a run after the current step; 'ageb run --resume RUN' resumes it.
 
-Equal configuration, device and thread count give equal results, to the last bit; other devices and counts round
-otherwise. 'auto' takes the best device that is there, and a run remembers which that was.
+With the same configuration, device and thread count, results are equal bit for bit. Other devices and thread counts
+round differently. 'auto' takes the best device that works on this machine; a run records which one that was.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
-Environment: AGEB_CACHE folder of decoded images, AGEB_DEBUG=1 stack traces, NO_COLOR=1 no colours.
+Environment: AGEB_CACHE folder of decoded images, AGEB_STORE folder of stored results, AGEB_DEBUG=1 stack traces,
+NO_COLOR=1 no colours.
 
 Examples:
   ageb demo                             the whole attack on the bundled data, with a report
-  ageb demo --set poisoning.rate=0.05   the same with another share of poison
-  ageb help config                      every key that can be set
+  ageb demo --set poisoning.rate=0.05   the same with 5 % of the training images poisoned
+  ageb help config                      the keys that can be set
 `

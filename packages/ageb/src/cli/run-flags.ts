@@ -1,14 +1,12 @@
 import type { Command } from 'commander'
-import { addMachineFlags, setHelp, wholeNumber } from './options.js'
+import { addDataFlags, addMachineFlags, setHelp, wholeNumber } from './options.js'
 
-/** Adds the flags of every command that makes a run; `RunFlags` is what they come to. */
+/** Adds the flags of every command that makes a run; they are parsed to `RunFlags`. */
 export function addRunFlags(command: Command): Command {
-  command
-    .option('--out <folder>', 'folder of the new run (default: runs/<name>-<UTC time>)')
-    .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
-    .option('--seed <n>', 'decides everything that is drawn at random', wholeNumber(0))
+  command.option('--out <folder>', 'folder of the new run (default: runs/<name>-<UTC time>)')
+  addDataFlags(command).option('--seed <n>', 'seed of all random numbers', wholeNumber(0))
   return addMachineFlags(command)
     .option('--set <path=value...>', setHelp)
-    .option('--resume <run>', 'go on with an interrupted run, to the same result')
+    .option('--resume <run>', 'resume an interrupted run; the result is the same as without the interruption')
     .option('--json', 'print the result as JSON')
 }

@@ -1,17 +1,17 @@
 import type { Monitor } from '@ageb/workbench'
 import { Presets, SingleBar } from 'cli-progress'
 
-/** Standard error. Bars appear only on a terminal; elsewhere a line every tenth of the way. */
+/** Standard error. Bars appear only on a terminal; elsewhere, one line at every tenth. */
 export const terminal: Monitor = {
   say: text => process.stderr.write(`${text}\n`),
   progress(label, total) {
     if (!process.stderr.isTTY) {
-      let told = 0
+      let shown = 0
       return {
         update(done, note = '') {
           const tenth = Math.floor((10 * done) / total)
-          if (tenth <= told) return
-          told = tenth
+          if (tenth <= shown) return
+          shown = tenth
           process.stderr.write(`${label}: ${tenth * 10} % ${note}\n`)
         },
         stop() {},

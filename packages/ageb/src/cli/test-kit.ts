@@ -9,7 +9,7 @@ import { tinyShape } from '@ageb/workbench/testing'
 
 const program = fileURLToPath(new URL('../../bin/ageb.js', import.meta.url))
 
-/** How a call of the program ended. */
+/** How the program ended. */
 export interface Ended {
   /** Null if a signal ended it. */
   readonly code: number | null
@@ -23,17 +23,19 @@ export interface CallOptions {
   readonly at?: string
   readonly twice?: boolean
   readonly env?: Readonly<Record<string, string>>
+  readonly killAfter?: number
 }
 
-/** A folder for one test file; `AGEB_CACHE` is in it. */
+/** A folder for one test file; `AGEB_CACHE` and `AGEB_STORE` are in it. */
 export interface Scratch {
   readonly folder: string
   file(...names: string[]): string
   /**
    * Runs the program in the folder.
    * @param options.signal sent as soon as standard error holds the text `at`
-   * @param options.twice send it once more when the program has said that it heard
+   * @param options.twice send it again when the program has reported the first
    * @param options.env further environment variables
+   * @param options.killAfter milliseconds after which the program is killed without notice
    */
   ageb(args: readonly string[], options?: CallOptions): Promise<Ended>
   remove(): void
@@ -43,17 +45,18 @@ export interface Scratch {
 export function scratch(name: string): Scratch {
   const folder = mkdtempSync(path.join(tmpdir(), `ageb-${name}-`))
   const { AGEB_DEBUG: _, ...inherited } = process.env
-  const env = { ...inherited, AGEB_CACHE: path.join(folder, 'cache') }
+  const env = { ...inherited, AGEB_CACHE: path.join(folder, 'cache'), AGEB_STORE: path.join(folder, 'store') }
   return {
     folder,
     file: (...names) => path.join(folder, ...names),
-    ageb: (args, { signal: kill, at = '', twice = false, env: more } = {}) =>
+    ageb: (args, { signal: kill, at = '', twice = false, env: more, killAfter } = {}) =>
       new Promise((resolve, reject) => {
         const child = spawn(process.execPath, [program, ...args], {
           cwd: folder,
           env: { ...env, ...more },
         })
-        const cues = kill ? [at, ...(twice ? ['once more to stop'] : [])] : []
+        const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfter)
+        const cues = kill ? [at, ...(twice ? ['again to stop'] : [])] : []
         let [stdout, stderr] = ['', '']
         child.stdout.setEncoding('utf8').on('data', text => {
           stdout += text
@@ -65,7 +68,10 @@ export function scratch(name: string): Scratch {
           child.kill(kill)
         })
         child.on('error', reject)
-        child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+        child.on('close', (code, signal) => {
+          clearTimeout(timer)
+          resolve({ code, signal, stdout, stderr })
+        })
       }),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }

@@ -84,7 +84,7 @@ describe('ageb trigger', () => {
       "warning: poisoned was backdoored on purpose (attack ageb, target 'a', 10 % poison, seed 7): " +
         'use it for research on defenses only\n',
     )
-    expect(known.stdout).toMatch(/^surrogate says +[ab] → [ab]$/m)
+    expect(known.stdout).toMatch(/^surrogate predicts +[ab] → [ab]$/m)
   })
 })
 
@@ -105,13 +105,15 @@ describe('a backdoor run', () => {
     expect(readFileSync(here.file('whole', 'report.html'), 'utf8')).toMatch(/^<!doctype html>/)
   })
 
-  it('goes on after Ctrl-C in its second training to the same weights', async () => {
+  it('resumed after Ctrl-C in its second training ends in the same weights', async () => {
+    const env = { AGEB_STORE: here.file('another-store') }
     const stopped = await here.ageb(['run', 'attack.yaml', '--out', 'stopped'], {
       signal: 'SIGINT',
-      at: 'poisoned: 10 %',
+      at: 'victim: 10 %',
+      env,
     })
     expect(stopped.code).toBe(130)
-    const resumed = await here.ageb(['run', '--resume', 'stopped'])
+    const resumed = await here.ageb(['run', '--resume', 'stopped'], { env })
     expect(resumed.code).toBe(0)
     expect(resumed.stdout).toMatch(/^attack success rate \(ASR\) +\d/m)
     expect(victim('stopped').equals(victim('whole'))).toBe(true)
@@ -132,6 +134,46 @@ describe('a backdoor run', () => {
     expect(ended.code).toBe(0)
     expect(json(ended)).toEqual({ run: 'whole', report: 'whole/report.html' })
     expect(await here.ageb(['report', 'absent'])).toMatchObject({ code: 2 })
+  })
+})
+
+describe('an attack that needs no surrogate', () => {
+  it('is evaluated without one', async () => {
+    const settings = ['--config', 'attack.yaml', '--set', 'surrogate=absent', 'attack=badnets']
+    const ended = await here.ageb(['eval', 'model', '--json', ...settings])
+    expect(ended).toMatchObject({ code: 0 })
+    const data = json(ended)
+    expect(data).toMatchObject({ attack: { name: 'badnets', size: 3 }, asr: { n: 12 } })
+    expect(data).not.toHaveProperty('surrogate')
+  })
+
+  it('has its trigger shown and exported at the size of the configured model', async () => {
+    const args = ['--config', 'attack.yaml', '--json', '--set', 'attack=badnets']
+    const shown = await here.ageb(['trigger', 'image.png', '--out', 'patched', ...args])
+    expect(json(shown)).toMatchObject({ attack: { name: 'badnets' }, linf: expect.any(Number) })
+    const exported = await here.ageb(['export-trigger', '--out', 'out/patch.onnx', ...args])
+    expect(json(exported)).toMatchObject({ inputs: { images: { shape: [1, 3, side, side] } } })
+    expect(json(exported).bytes).toBeLessThan(10_000)
+  })
+
+  it('is run to the end, cover included, and has a report', async () => {
+    const settings = ['surrogate=absent', 'attack=wanet', 'poisoning.rate=0.2', 'training.epochs=1']
+    const ended = await here.ageb(['run', 'attack.yaml', '--out', 'warped', '--json', '--set', ...settings])
+    expect(ended).toMatchObject({ code: 0 })
+    expect(json(ended)).toMatchObject({ attack: 'wanet', poisonCount: 10 })
+    const report = await here.ageb(['report', 'warped'])
+    expect(report).toMatchObject({ code: 0 })
+  })
+
+  it('is refused where its paper asks for more images than there are', async () => {
+    const args = ['run', 'attack.yaml', '--out', 'refused', '--set', 'attack=sig', 'poisoning.rate=0.6']
+    const ended = await here.ageb(args)
+    expect(ended.code).toBe(1)
+    expect(ended.stderr).toContain(
+      'poisoning.rate 0.6 asks for 29 of 48 images, but clean-label with target 0 can use only 24: the largest rate is 0.5',
+    )
+    const unknown = await here.ageb(['trigger', 'image.png', '--set', 'attack=badnet'])
+    expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining("there is no attack 'badnet'") })
   })
 })
 

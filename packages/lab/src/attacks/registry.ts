@@ -1,11 +1,6 @@
-import { z } from 'zod'
-import { ageb } from './ageb/ageb.js'
-
-/** Every attack, by name. */
-export const attacks = { ageb }
-
-/** An attack's name with its parameters beside it. */
-export const attackConfig = z.discriminatedUnion('name', [
-  ageb.parameters.extend({ name: z.literal('ageb').default('ageb') }),
-])
-export type AttackConfig = z.infer<typeof attackConfig>
+// Every attack: one line each. All that knows them by name is derived from these exports.
+export { ageb } from './ageb/ageb.js'
+export { badnets } from './badnets/badnets.js'
+export { blended } from './blended/blended.js'
+export { sig } from './sig/sig.js'
+export { wanet } from './wanet/wanet.js'

@@ -9,6 +9,8 @@ export const provenance = z.object({
   parameters: z.string().optional(),
   target: z.string().optional(),
   poisonRate: z.number().optional(),
+  /** Training images that were poisoned. */
+  poisonCount: z.number().optional(),
   seed: z.number().optional(),
   /** Digest of all that decided the weights; equal recipes give equal weights. */
   recipe: z.string().optional(),

@@ -99,7 +99,7 @@ export function confusion(
 }
 
 /** Class indices of the same n test images, in the same order. */
-export interface BackdoorPredictions {
+export interface VictimPredictions {
   /** The true class of each image. */
   readonly labels: Int32Array
   /** The class the attack wants of each image: the target (all-to-one), or label + 1 mod C (all-to-all). */
@@ -121,7 +121,7 @@ export interface BackdoorPredictions {
  *
  * @throws RangeError when the lengths differ, there is no image, or every image belongs to its goal
  */
-export function backdoorRates({ labels, goals, clean, triggered }: BackdoorPredictions): BackdoorRates {
+export function backdoorRates({ labels, goals, clean, triggered }: VictimPredictions): BackdoorRates {
   sameLength({ labels, goals, clean, triggered })
   let correct = 0
   let attacked = 0

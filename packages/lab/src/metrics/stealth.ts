@@ -60,7 +60,11 @@ export function ssim(a: Uint8Array, b: Uint8Array, size: ImageSize): number {
  * @param triggered the same images triggered, in the same order, after rounding to 8 bits
  * @throws RangeError when there is no image, a side is shorter than 11, or the sources differ in number or size
  */
-export async function stealth(clean: PixelSource, triggered: PixelSource): Promise<Stealth> {
+export async function stealth(
+  clean: PixelSource,
+  triggered: PixelSource,
+  progress?: (done: number) => void,
+): Promise<Stealth> {
   const { count, height, width } = clean
   if (triggered.count !== count || triggered.height !== height || triggered.width !== width) {
     throw new RangeError(
@@ -82,6 +86,7 @@ export async function stealth(clean: PixelSource, triggered: PixelSource): Promi
     values.ssim[i] = similarity(a, b)
     values.linf[i] = linf(a, b)
     values.meanAbs[i] = meanAbs(a, b)
+    progress?.(i + 1)
   }
   return {
     psnr: mean(values.psnr),

@@ -1,4 +1,4 @@
-import { add, mul, relu, sigmoid, tanh, type Value } from 'onnxgrad'
+import { add, gelu, mul, relu, sigmoid, tanh, type Value } from 'onnxgrad'
 import { z } from 'zod'
 
 /** Activations by the names that Hugging Face's configurations have for them. */
@@ -15,7 +15,7 @@ export const activationName = z.enum([
 export type ActivationName = z.infer<typeof activationName>
 
 const functions: Readonly<Record<ActivationName, (x: Value) => Value>> = {
-  gelu: x => x.graph.apply('Gelu', [x])[0]!,
+  gelu,
   gelu_new: geluByTanh,
   gelu_pytorch_tanh: geluByTanh,
   quick_gelu: x => mul(x, sigmoid(mul(x, 1.702))),

@@ -30,12 +30,16 @@ export function headInput(logits: Value, images: Value): Value | undefined {
     const { producer } = at
     const [from, another] = producer?.inputs.filter(input => input && moving.has(input)) ?? []
     if (!producer || !from || another) return undefined
-    if (products.has(producer.op)) {
+    if (products.has(producer.definition.name)) {
       const width = from.shape.at(-1)!
       const isVectors = from === producer.inputs[0] && !producer.attributes.transA
       return isVectors && sizeOf(from.shape) === count * width ? reshape(from, [count, width]) : undefined
     }
-    if (!harmless.has(producer.op) || (producer.op === 'Div' && from !== producer.inputs[0])) return undefined
+    if (
+      !harmless.has(producer.definition.name) ||
+      (producer.definition.name === 'Div' && from !== producer.inputs[0])
+    )
+      return undefined
     at = from
   }
 }

@@ -113,7 +113,7 @@ function logitsOf(outputs: Readonly<Record<string, Value>>): Value {
     const names = Object.entries(outputs).map(([name, { shape }]) => `${name} [${shape.join(', ')}]`)
     throw new InputError(`the file gives ${names.join(', ')}: a classifier gives logits [batch, classes]`)
   }
-  return found.producer?.op === 'Softmax' ? found.producer.inputs[0]! : found
+  return found.producer?.definition.name === 'Softmax' ? found.producer.inputs[0]! : found
 }
 
 /** Everything that a value is computed from, with itself. */
@@ -124,7 +124,9 @@ function ancestors(of: Value): Set<Value> {
 }
 
 function isAttention({ producer, shape }: Value): boolean {
-  return producer?.op === 'Softmax' && shape.length === 4 && shape[2] === shape[3] && shape[3]! > 1
+  return (
+    producer?.definition.name === 'Softmax' && shape.length === 4 && shape[2] === shape[3] && shape[3]! > 1
+  )
 }
 
 function isFeatureMap({ producer, dtype, shape }: Value): boolean {

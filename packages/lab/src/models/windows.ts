@@ -1,4 +1,4 @@
-import { cast, type Graph, gather, mul, pad, reshape, sub, transpose, type Value } from 'onnxgrad'
+import { cast, equal, type Graph, gather, mul, pad, reshape, sub, transpose, type Value } from 'onnxgrad'
 
 /**
  * How a block of a Swin Transformer cuts a square grid of tokens into windows (Liu et al. 2021, section 3.2).
@@ -68,7 +68,7 @@ export class Windows {
     const regions = this.#places().map(([row, column]) => 3 * region(row) + region(column))
     const as = (...shape: number[]) => graph.constant('int64', shape, regions)
     const [queries, keys] = [as(this.count, 1, this.tokens, 1), as(this.count, 1, 1, this.tokens)]
-    return mul(sub(cast(graph.apply('Equal', [queries, keys])[0]!, 'float32'), 1), 100)
+    return mul(sub(cast(equal(queries, keys), 'float32'), 1), 100)
   }
 
   /**

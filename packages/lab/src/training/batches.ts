@@ -24,7 +24,7 @@ export interface FrozenPrefix {
   readonly hidden: TensorSource
 }
 
-export interface BatchOptions {
+export interface BatcherOptions {
   readonly data: ImageSource
   readonly config: TrainingConfig
   readonly seed: number
@@ -43,7 +43,7 @@ export function stepsOf(images: number, config: TrainingConfig): { perEpoch: num
 }
 
 /** Bytes of the images, or of what stands for them, in one batch. */
-export function batchBytes({ data, config, prefix }: BatchOptions): number {
+export function batchBytes({ data, config, prefix }: BatcherOptions): number {
   return config.batchSize * (prefix ? 4 * sizeOf(prefix.hidden.shape) : imageSize(data))
 }
 
@@ -51,7 +51,7 @@ export function batchBytes({ data, config, prefix }: BatchOptions): number {
  * The batch of step i, from 0, a function of its number alone: images in the epoch's order, augmented, with their
  * labels; or mixed, with their targets; then changed by the objective's hook. Several may be under way at the same time.
  */
-export function batcher(options: BatchOptions): (i: number) => Promise<Batch> {
+export function batcher(options: BatcherOptions): (i: number) => Promise<Batch> {
   const { data, config, seed, branches, objective, prefix } = options
   const { batchSize, stochasticDepth } = config
   const { perEpoch } = stepsOf(data.count, config)

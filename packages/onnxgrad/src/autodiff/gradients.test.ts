@@ -1,8 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { Graph } from '../graph/graph.js'
-import type { Shape, Value } from '../graph/types.js'
-import { add, exp, mul, relu, sign } from '../ops/elementwise.js'
-import { matmul } from '../ops/matrix-product.js'
+import { Graph, type Value } from '../graph/graph.js'
+import type { Shape } from '../graph/tensor.js'
+import { relu } from '../ops/activation.js'
+import { add, exp, mul, sign } from '../ops/elementwise.js'
+import { MatMul, matmul } from '../ops/matrix-product.js'
 import { reduceSum } from '../ops/reduction.js'
 import { topK } from '../ops/selection.js'
 import { startRuntime } from '../runtime/node/index.js'
@@ -103,7 +104,7 @@ describe('gradients', () => {
     const product = matmul(a, b)
     const before = graph.nodes.length
     gradients([{ value: sum(product) }], [a])
-    const products = graph.nodes.slice(before).filter(node => node.op === 'MatMul')
+    const products = graph.nodes.slice(before).filter(node => node.definition === MatMul)
     expect(products.length).toBe(1)
   })
 })

@@ -1,9 +1,9 @@
-import { GraphError } from '../graph/graph.js'
+import { isFloat } from '../graph/dtype.js'
+import { GraphError, type Node, type Value } from '../graph/graph.js'
 import { broadcastAxes } from '../graph/shape.js'
-import { isFloat, type Node, sameShape, showType, type Value } from '../graph/types.js'
+import { sameShape, showType } from '../graph/tensor.js'
 import { add } from '../ops/elementwise.js'
 import { reduceSum } from '../ops/reduction.js'
-import { opFor } from '../ops/registry.js'
 import { reshape } from '../ops/reshaping.js'
 
 /**
@@ -48,11 +48,11 @@ export function gradients(
   // The nodes present now; those that the rules append are not walked.
   for (const node of [...graph.nodes].reverse()) {
     if (!needed.has(node) || !node.outputs.some(output => reached.has(output))) continue
-    const definition = opFor(node.op)!
+    const { definition } = node
     if (definition.gradient === 'zero') continue
     if (!definition.gradient) {
       throw new GraphError(
-        `node '${node.name}': ${node.op} has no gradient, and the path from ` +
+        `node '${node.name}': ${definition.name} has no gradient, and the path from ` +
           `'${nameOfSource(node, sources)}' to '${objectives[0]!.value.name}' needs it`,
       )
     }
@@ -104,7 +104,7 @@ function unbroadcast(gradient: Value, input: Value, node: Node): Value {
   const size = (shape: readonly number[]) => shape.reduce((n, dim) => n * dim, 1)
   if (size(summed.shape) !== size(input.shape)) {
     throw new GraphError(
-      `node '${node.name}': the gradient rule of ${node.op} gave ${showType(gradient)} for ${showType(input)}`,
+      `node '${node.name}': the gradient rule of ${node.definition.name} gave ${showType(gradient)} for ${showType(input)}`,
     )
   }
   return reshape(summed, input.shape)

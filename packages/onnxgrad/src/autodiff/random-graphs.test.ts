@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { Graph } from '../graph/graph.js'
-import { sizeOf } from '../graph/types.js'
+import { sizeOf } from '../graph/tensor.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { gradientError } from '../testing/check-gradients.js'
 import { evaluate, numbers } from '../testing/evaluate.js'

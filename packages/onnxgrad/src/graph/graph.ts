@@ -1,15 +1,83 @@
-import { opFor } from '../ops/registry.js'
-import {
-  type Attributes,
-  arrayOf,
-  type DType,
-  type Node,
-  type Shape,
-  showType,
-  sizeOf,
-  type TensorData,
-  type Value,
-} from './types.js'
+import { arrayOf, type DType, type TensorData } from './dtype.js'
+import { type Shape, showType, sizeOf, type TensorType } from './tensor.js'
+
+// A graph, its values, its nodes and the definitions of their operators know each other, so their types are in one
+// file. Which operators there are, a graph does not know: whoever applies one brings its definition.
+
+/** An ONNX attribute. Whether a number is written as INT or FLOAT is said by the operator's definition. */
+export type Attribute = number | string | readonly number[]
+export type Attributes = Readonly<Record<string, Attribute>>
+
+/** How an attribute is written to ONNX. */
+export type AttributeKind = 'int' | 'ints' | 'float' | 'string'
+
+/** A tensor in a graph: an input, a constant, or an output of a node. */
+export interface Value extends TensorType {
+  readonly graph: Graph
+  readonly name: string
+  /** The node that computes it; null for inputs and constants. */
+  readonly producer: Node | null
+  /** The data of a constant; null otherwise. */
+  readonly data: TensorData | null
+}
+
+/** One application of an operator. */
+export interface Node {
+  readonly name: string
+  readonly definition: OpDefinition
+  /** null where an optional input is left out. */
+  readonly inputs: readonly (Value | null)[]
+  readonly attributes: Attributes
+  readonly outputs: readonly Value[]
+}
+
+/** What a gradient rule is given. */
+export interface GradientContext {
+  readonly graph: Graph
+  readonly inputs: readonly (Value | null)[]
+  readonly outputs: readonly Value[]
+  readonly attributes: Attributes
+  /** Gradient of the objective at each output; null where the output does not matter to it. */
+  readonly gradients: readonly (Value | null)[]
+  /** Whether input i's gradient is wanted; a rule may leave the others out. */
+  wants(i: number): boolean
+}
+
+/**
+ * A gradient rule: one gradient an input, null where there is none. A gradient may have the shape that the
+ * input was broadcast to: the walk sums it back, once for all rules.
+ */
+export type GradientRule = (context: GradientContext) => readonly (Value | null)[]
+
+/** A conformance case: a small application of the operator whose gradient is compared with central differences. */
+export interface OpCase {
+  readonly name: string
+  /** Shapes of the float inputs. */
+  readonly inputs: readonly Shape[]
+  /** Checked in this precision only. Default: double where the runtime has the kernels. */
+  readonly dtype?: 'float32'
+  /** Inputs are drawn uniformly from this range; keep clear of kinks. Default [−1, 1]. */
+  readonly range?: readonly [number, number]
+  /** Draws well apart from each other, for operators that choose (ReduceMax, Min): multiples of a step. */
+  readonly distinct?: boolean
+  /** Builds the application; default: the operator with `attributes` on all inputs. */
+  readonly build?: (graph: Graph, inputs: readonly Value[]) => Value
+  readonly attributes?: Attributes
+}
+
+/** Everything the package knows of one operator. */
+export interface OpDefinition {
+  /** ONNX name, verbatim; with `domain:` before it outside the standard domain: `com.microsoft:FusedMatMul`. */
+  readonly name: string
+  readonly attributes: Readonly<Record<string, AttributeKind>>
+  /** Outputs behind these are written only where something reads them. Default: all are written. */
+  readonly requiredOutputs?: number | ((attributes: Attributes) => number)
+  /** Types of the outputs. Throws an Error that says what is wrong with the inputs. */
+  readonly infer: (inputs: readonly (Value | null)[], attributes: Attributes) => readonly TensorType[]
+  /** Absent: not differentiable (an error names the node). `zero`: constant almost everywhere, passes nothing. */
+  readonly gradient?: GradientRule | 'zero'
+  readonly cases: readonly OpCase[]
+}
 
 /** A fault in how a graph was put together: the message names the node, what was expected and what came. */
 export class GraphError extends Error {
@@ -62,22 +130,25 @@ export class Graph {
   }
 
   /** Applies an operator and returns its outputs. Throws GraphError naming the node where its rule refuses. */
-  apply(op: string, inputs: readonly (Value | null)[], attributes: Attributes = {}): readonly Value[] {
+  apply(
+    definition: OpDefinition,
+    inputs: readonly (Value | null)[],
+    attributes: Attributes = {},
+  ): readonly Value[] {
+    const op = definition.name
     const name = this.#fresh(op.slice(op.indexOf(':') + 1))
-    const definition = opFor(op)
-    if (!definition) throw new GraphError(`node '${name}': operator ${op} is not known`)
     for (const input of inputs) {
       if (input && input.graph !== this)
         throw new GraphError(`node '${name}': '${input.name}' is of another graph`)
     }
-    let types: ReturnType<typeof definition.infer>
+    let types: readonly TensorType[]
     try {
       types = definition.infer(inputs, attributes)
     } catch (error) {
       const came = inputs.map(input => (input ? `${input.name} ${showType(input)}` : '—')).join(', ')
       throw new GraphError(`node '${name}' (${op}) of (${came}): ${(error as Error).message}`)
     }
-    const node: Node & { outputs: readonly Value[] } = { name, op, inputs, attributes, outputs: [] }
+    const node: Node & { outputs: readonly Value[] } = { name, definition, inputs, attributes, outputs: [] }
     node.outputs = types.map((type, i) =>
       this.#value(i === 0 ? `${name}_out` : `${name}_out${i}`, type.dtype, type.shape, node, null),
     )

@@ -1,5 +1,4 @@
-import type { Graph } from './graph.js'
-import type { Node, Value } from './types.js'
+import type { Graph, Node, Value } from './graph.js'
 
 /**
  * The nodes that an output depends on, in order.

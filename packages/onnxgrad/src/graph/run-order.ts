@@ -1,6 +1,5 @@
-import type { Graph } from './graph.js'
+import type { Graph, Node } from './graph.js'
 import { liveNodes } from './live-nodes.js'
-import type { Node } from './types.js'
 
 /**
  * The nodes in the order in which ONNX Runtime carries them out one after the other: depth first from the nodes that

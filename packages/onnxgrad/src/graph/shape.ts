@@ -1,4 +1,4 @@
-import type { Shape } from './types.js'
+import type { Shape } from './tensor.js'
 
 /** The shape two operands broadcast to (numpy rules), or null where they do not. */
 export function broadcast(a: Shape, b: Shape): Shape | null {

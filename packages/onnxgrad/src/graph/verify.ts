@@ -1,6 +1,5 @@
-import { opFor } from '../ops/registry.js'
-import { type Graph, GraphError } from './graph.js'
-import { sameShape, showType, type Value } from './types.js'
+import { type Graph, GraphError, type Value } from './graph.js'
+import { sameShape, showType } from './tensor.js'
 
 /**
  * Checks a finished graph: every value is defined before it is used, names are unique, every node's types are
@@ -21,7 +20,7 @@ export function verify(graph: Graph): void {
       if (input && !known(input))
         throw new GraphError(`node '${node.name}' uses '${input.name}' before it is defined`)
     }
-    const types = opFor(node.op)!.infer(node.inputs, node.attributes)
+    const types = node.definition.infer(node.inputs, node.attributes)
     types.forEach((type, i) => {
       const output = node.outputs[i]!
       if (type.dtype !== output.dtype || !sameShape(type.shape, output.shape)) {

@@ -1,6 +1,7 @@
 import { InputError } from '../errors.js'
-import { type Attributes, sizeOf, type Value } from '../graph/types.js'
-import { defineOp, int, type OpCase, type OpDefinition, required } from './define-op.js'
+import type { Attributes, OpCase, OpDefinition, Value } from '../graph/graph.js'
+import { sizeOf } from '../graph/tensor.js'
+import { defineOp, int, required } from './define-op.js'
 import { add, div, mul, neg, sqrt, sub } from './elementwise.js'
 import { reduceMean, reduceSum } from './reduction.js'
 import { reshape } from './reshaping.js'
@@ -30,7 +31,7 @@ export function batchNorm(
   const { scale, shift, mean, variance } = parameters
   if (!training) {
     const inputs = [x, scale, shift, mean, variance]
-    return { y: x.graph.apply('BatchNormalization', inputs, { epsilon })[0]!, mean, variance }
+    return { y: x.graph.apply(BatchNormalization, inputs, { epsilon })[0]!, mean, variance }
   }
   const axes = others(x)
   const count = sizeOf(axes.map(axis => x.shape[axis]!))
@@ -97,78 +98,79 @@ const batchCase = (name: string, shape: number[], attributes: Attributes): OpCas
     inputs: [shape, vector, vector, vector, vector],
     build: (graph, [x, scale, shift, mean, spread]) => {
       const variance = add(mul(spread!, spread!), 0.5)
-      return graph.apply('BatchNormalization', [x!, scale!, shift!, mean!, variance], attributes)[0]!
+      return graph.apply(BatchNormalization, [x!, scale!, shift!, mean!, variance], attributes)[0]!
     },
   }
 }
 
-export const batchNormalizations: OpDefinition[] = [
-  defineOp({
-    name: 'BatchNormalization',
-    attributes: { epsilon: 'float', momentum: 'float', training_mode: 'int' },
-    requiredOutputs: attributes => (int(attributes, 'training_mode', 0) === 1 ? 3 : 1),
-    infer(inputs, attributes) {
-      const x = assertVectors(inputs, 5)
-      const whole = { dtype: x.dtype, shape: x.shape }
-      const vector = { dtype: x.dtype, shape: [x.shape[1]!] }
-      return int(attributes, 'training_mode', 0) === 1 ? [whole, vector, vector] : [whole]
-    },
-    gradient({ inputs, gradients: [dy, ...running], attributes, wants }) {
-      const [x, scale, , mean, variance] = inputs as Value[]
-      const axes = others(x!)
-      if (running.some(Boolean)) throw new Error('the running statistics cannot be differentiated')
-      const weighted = mul(dy!, perChannel(scale!, x!))
-      if (int(attributes, 'training_mode', 0) === 1) {
-        const { inverse, normalized } = statistics(x!, axes, attributes)
-        return [
-          wants(0) ? throughStatistics(normalized, inverse, weighted, axes) : null,
-          wants(1) ? reduceSum(mul(dy!, normalized), axes) : null,
-          wants(2) ? reduceSum(dy!, axes) : null,
-          null,
-          null,
-        ]
-      }
-      const centred = sub(x!, perChannel(mean!, x!))
-      const inverse = div(1, sqrt(add(variance!, int(attributes, 'epsilon', 1e-5))))
-      const across = perChannel(inverse, x!)
-      const cubed = mul(mul(inverse, inverse), inverse)
-      return [
-        wants(0) ? mul(weighted, across) : null,
-        wants(1) ? mul(reduceSum(mul(dy!, centred), axes), inverse) : null,
-        wants(2) ? reduceSum(dy!, axes) : null,
-        wants(3) ? neg(mul(reduceSum(weighted, axes), inverse)) : null,
-        wants(4) ? mul(reduceSum(mul(weighted, centred), axes), mul(cubed, -0.5)) : null,
-      ]
-    },
-    cases: [
-      batchCase('inference', [2, 3, 2, 2], {}),
-      batchCase('inference without space', [3, 2], { epsilon: 1e-2 }),
-      batchCase('training', [2, 3, 2, 3], { training_mode: 1 }),
-      batchCase('training without space', [4, 2], { training_mode: 1, epsilon: 1e-3 }),
-    ],
-  }),
-  defineOp({
-    name: 'InstanceNormalization',
-    attributes: { epsilon: 'float' },
-    infer(inputs) {
-      const x = assertVectors(inputs, 3)
-      if (x.shape.length < 3) throw new Error('there are no axes to normalize over')
-      return [{ dtype: x.dtype, shape: x.shape }]
-    },
-    gradient({ inputs, gradients: [dy], attributes, wants }) {
-      const [x, scale] = inputs as Value[]
-      const axes = others(x!).slice(1)
+export const BatchNormalization: OpDefinition = defineOp({
+  name: 'BatchNormalization',
+  attributes: { epsilon: 'float', momentum: 'float', training_mode: 'int' },
+  requiredOutputs: attributes => (int(attributes, 'training_mode', 0) === 1 ? 3 : 1),
+  infer(inputs, attributes) {
+    const x = assertVectors(inputs, 5)
+    const whole = { dtype: x.dtype, shape: x.shape }
+    const vector = { dtype: x.dtype, shape: [x.shape[1]!] }
+    return int(attributes, 'training_mode', 0) === 1 ? [whole, vector, vector] : [whole]
+  },
+  gradient({ inputs, gradients: [dy, ...running], attributes, wants }) {
+    const [x, scale, , mean, variance] = inputs as Value[]
+    const axes = others(x!)
+    if (running.some(Boolean)) throw new Error('the running statistics cannot be differentiated')
+    const weighted = mul(dy!, perChannel(scale!, x!))
+    if (int(attributes, 'training_mode', 0) === 1) {
       const { inverse, normalized } = statistics(x!, axes, attributes)
-      const weighted = mul(dy!, perChannel(scale!, x!))
       return [
         wants(0) ? throughStatistics(normalized, inverse, weighted, axes) : null,
-        wants(1) ? reduceSum(mul(dy!, normalized), others(x!)) : null,
-        wants(2) ? reduceSum(dy!, others(x!)) : null,
+        wants(1) ? reduceSum(mul(dy!, normalized), axes) : null,
+        wants(2) ? reduceSum(dy!, axes) : null,
+        null,
+        null,
       ]
-    },
-    cases: [
-      { name: 'images', inputs: [[2, 3, 2, 3], [3], [3]] },
-      { name: 'sequences', inputs: [[2, 2, 4], [2], [2]], attributes: { epsilon: 1e-2 } },
-    ],
-  }),
-]
+    }
+    const centred = sub(x!, perChannel(mean!, x!))
+    const inverse = div(1, sqrt(add(variance!, int(attributes, 'epsilon', 1e-5))))
+    const across = perChannel(inverse, x!)
+    const cubed = mul(mul(inverse, inverse), inverse)
+    return [
+      wants(0) ? mul(weighted, across) : null,
+      wants(1) ? mul(reduceSum(mul(dy!, centred), axes), inverse) : null,
+      wants(2) ? reduceSum(dy!, axes) : null,
+      wants(3) ? neg(mul(reduceSum(weighted, axes), inverse)) : null,
+      wants(4) ? mul(reduceSum(mul(weighted, centred), axes), mul(cubed, -0.5)) : null,
+    ]
+  },
+  cases: [
+    batchCase('inference', [2, 3, 2, 2], {}),
+    batchCase('inference without space', [3, 2], { epsilon: 1e-2 }),
+    batchCase('training', [2, 3, 2, 3], { training_mode: 1 }),
+    batchCase('training without space', [4, 2], { training_mode: 1, epsilon: 1e-3 }),
+  ],
+})
+
+export const InstanceNormalization: OpDefinition = defineOp({
+  name: 'InstanceNormalization',
+  attributes: { epsilon: 'float' },
+  infer(inputs) {
+    const x = assertVectors(inputs, 3)
+    if (x.shape.length < 3) throw new Error('there are no axes to normalize over')
+    return [{ dtype: x.dtype, shape: x.shape }]
+  },
+  gradient({ inputs, gradients: [dy], attributes, wants }) {
+    const [x, scale] = inputs as Value[]
+    const axes = others(x!).slice(1)
+    const { inverse, normalized } = statistics(x!, axes, attributes)
+    const weighted = mul(dy!, perChannel(scale!, x!))
+    return [
+      wants(0) ? throughStatistics(normalized, inverse, weighted, axes) : null,
+      wants(1) ? reduceSum(mul(dy!, normalized), others(x!)) : null,
+      wants(2) ? reduceSum(dy!, others(x!)) : null,
+    ]
+  },
+  cases: [
+    { name: 'images', inputs: [[2, 3, 2, 3], [3], [3]] },
+    { name: 'sequences', inputs: [[2, 2, 4], [2], [2]], attributes: { epsilon: 1e-2 } },
+  ],
+})
+
+export const batchNormalizations: readonly OpDefinition[] = [BatchNormalization, InstanceNormalization]

@@ -1,5 +1,7 @@
+import type { OpDefinition } from '../graph/graph.js'
 import { broadcast } from '../graph/shape.js'
-import { defineOp, type OpDefinition, required } from './define-op.js'
+import { defineOp, required } from './define-op.js'
+import { binary, unary } from './operands.js'
 
 const comparison = (name: string): OpDefinition =>
   defineOp({
@@ -14,13 +16,42 @@ const comparison = (name: string): OpDefinition =>
     gradient: 'zero',
   })
 
-export const comparisons: OpDefinition[] = [
-  ...['Equal', 'Greater', 'GreaterOrEqual', 'Less', 'LessOrEqual', 'And', 'Or'].map(comparison),
-  ...['Not', 'IsNaN'].map(name =>
-    defineOp({
-      name,
-      infer: inputs => [{ dtype: 'bool', shape: required(inputs, 0).shape }],
-      gradient: 'zero',
-    }),
-  ),
+const predicate = (name: string): OpDefinition =>
+  defineOp({
+    name,
+    infer: inputs => [{ dtype: 'bool', shape: required(inputs, 0).shape }],
+    gradient: 'zero',
+  })
+
+export const Equal = comparison('Equal')
+export const Greater = comparison('Greater')
+export const GreaterOrEqual = comparison('GreaterOrEqual')
+export const Less = comparison('Less')
+export const LessOrEqual = comparison('LessOrEqual')
+export const And = comparison('And')
+export const Or = comparison('Or')
+export const Not = predicate('Not')
+export const IsNaN = predicate('IsNaN')
+
+/** Element-wise, broadcasting; the result is bool. */
+export const equal = binary(Equal)
+export const greater = binary(Greater)
+export const greaterOrEqual = binary(GreaterOrEqual)
+export const less = binary(Less)
+export const lessOrEqual = binary(LessOrEqual)
+/** Of bool operands. */
+export const and = binary(And)
+export const or = binary(Or)
+export const not = unary(Not)
+
+export const comparisons: readonly OpDefinition[] = [
+  Equal,
+  Greater,
+  GreaterOrEqual,
+  Less,
+  LessOrEqual,
+  And,
+  Or,
+  Not,
+  IsNaN,
 ]

@@ -1,6 +1,7 @@
+import type { OpDefinition, Value } from '../graph/graph.js'
 import { broadcast } from '../graph/shape.js'
-import { sameShape, type Value } from '../graph/types.js'
-import { defineOp, type OpDefinition, required } from './define-op.js'
+import { sameShape } from '../graph/tensor.js'
+import { defineOp, required } from './define-op.js'
 import { mul } from './elementwise.js'
 
 /**
@@ -14,30 +15,29 @@ export function dropout(x: Value, mask: Value, ratio: number): Value {
   return mul(x, mul(mask, 1 / (1 - ratio)))
 }
 
-export const dropouts: OpDefinition[] = [
-  defineOp({
-    name: 'Dropout',
-    attributes: { seed: 'int' },
-    requiredOutputs: 1,
-    infer(inputs) {
-      const x = required(inputs, 0)
-      if (inputs[2] && (!inputs[2].data || Number(inputs[2].data[0]) !== 0))
-        throw new Error('training_mode draws at random; use dropout() with a mask that is fed')
-      return [
-        { dtype: x.dtype, shape: x.shape },
-        { dtype: 'bool', shape: x.shape },
-      ]
+export const Dropout: OpDefinition = defineOp({
+  name: 'Dropout',
+  attributes: { seed: 'int' },
+  requiredOutputs: 1,
+  infer(inputs) {
+    const x = required(inputs, 0)
+    if (inputs[2] && (!inputs[2].data || Number(inputs[2].data[0]) !== 0))
+      throw new Error('training_mode draws at random; use dropout() with a mask that is fed')
+    return [
+      { dtype: x.dtype, shape: x.shape },
+      { dtype: 'bool', shape: x.shape },
+    ]
+  },
+  gradient: ({ gradients: [dy] }) => [dy!],
+  cases: [
+    { name: 'in inference', inputs: [[2, 3]] },
+    {
+      name: 'with a ratio',
+      inputs: [[2, 3]],
+      build: (graph, [x]) => mul(graph.apply(Dropout, [x!, graph.constant('float32', [], [0.5])])[0]!, x!),
     },
-    gradient: ({ gradients: [dy] }) => [dy!],
-    cases: [
-      { name: 'in inference', inputs: [[2, 3]] },
-      {
-        name: 'with a ratio',
-        inputs: [[2, 3]],
-        build: (graph, [x]) =>
-          mul(graph.apply('Dropout', [x!, graph.constant('float32', [], [0.5])])[0]!, x!),
-      },
-      { name: 'by a mask', inputs: [[2, 3], [3]], build: (_, [x, mask]) => dropout(x!, mask!, 0.25) },
-    ],
-  }),
-]
+    { name: 'by a mask', inputs: [[2, 3], [3]], build: (_, [x, mask]) => dropout(x!, mask!, 0.25) },
+  ],
+})
+
+export const dropouts: readonly OpDefinition[] = [Dropout]

@@ -1,5 +1,6 @@
-import type { Shape, Value } from '../graph/types.js'
-import { defineOp, type OpDefinition, required } from './define-op.js'
+import type { OpDefinition, Value } from '../graph/graph.js'
+import type { Shape } from '../graph/tensor.js'
+import { defineOp, required } from './define-op.js'
 import { mul } from './elementwise.js'
 import { expand } from './layout.js'
 import { reshape } from './reshaping.js'
@@ -11,7 +12,7 @@ import { reshape } from './reshaping.js'
  * Throws GraphError where labels and shapes disagree, and for a label that one operand has twice (a diagonal).
  */
 export function einsum(equation: string, ...operands: readonly [Value, ...Value[]]): Value {
-  return operands[0].graph.apply('Einsum', operands, { equation })[0]!
+  return operands[0].graph.apply(Einsum, operands, { equation })[0]!
 }
 
 /** An equation bound to shapes. The axes of '...' are labelled '.0', '.1', …. */
@@ -93,119 +94,119 @@ function contract(
   return einsum(`${left}->${write(output)}`, ...(operands.map(({ value }) => value) as [Value]))
 }
 
-export const einsums: OpDefinition[] = [
-  defineOp({
-    name: 'Einsum',
-    attributes: { equation: 'string' },
-    infer(inputs, { equation }) {
-      const values = inputs.map((_, i) => required(inputs, i))
-      const { output, sizes } = bind(
-        String(equation),
-        values.map(({ shape }) => shape),
+export const Einsum: OpDefinition = defineOp({
+  name: 'Einsum',
+  attributes: { equation: 'string' },
+  infer(inputs, { equation }) {
+    const values = inputs.map((_, i) => required(inputs, i))
+    const { output, sizes } = bind(
+      String(equation),
+      values.map(({ shape }) => shape),
+    )
+    const other = values.find(({ dtype }) => dtype !== values[0]!.dtype)
+    if (other) throw new Error(`types differ: ${values[0]!.dtype} and ${other.dtype}`)
+    return [{ dtype: values[0]!.dtype, shape: output.map(label => sizes.get(label)!) }]
+  },
+  // The gradient at an operand is the einsum of dy and the other operands to that operand's labels. A label that
+  // the operand alone had was summed out: there the gradient is the same all along the axis.
+  gradient({ inputs, gradients: [dy], attributes, wants }) {
+    const { operands, output, sizes } = bind(
+      String(attributes.equation),
+      inputs.map(x => x!.shape),
+    )
+    const factors = inputs.map((x, i) => {
+      // An axis of length 1 that was broadcast takes no part in the products.
+      const labels = operands[i]!.filter((label, axis) => x!.shape[axis] === sizes.get(label))
+      return {
+        labels,
+        value: reshape(
+          x!,
+          labels.map(label => sizes.get(label)!),
+        ),
+      }
+    })
+    return inputs.map((_, i) => {
+      if (!wants(i)) return null
+      const others = [{ value: dy!, labels: output }, ...factors.toSpliced(i, 1)]
+      const present = new Set(others.flatMap(({ labels }) => labels))
+      const mine = operands[i]!
+      const part = contract(
+        others,
+        mine.filter(label => present.has(label)),
       )
-      const other = values.find(({ dtype }) => dtype !== values[0]!.dtype)
-      if (other) throw new Error(`types differ: ${values[0]!.dtype} and ${other.dtype}`)
-      return [{ dtype: values[0]!.dtype, shape: output.map(label => sizes.get(label)!) }]
-    },
-    // The gradient at an operand is the einsum of dy and the other operands to that operand's labels. A label that
-    // the operand alone had was summed out: there the gradient is the same all along the axis.
-    gradient({ inputs, gradients: [dy], attributes, wants }) {
-      const { operands, output, sizes } = bind(
-        String(attributes.equation),
-        inputs.map(x => x!.shape),
+      const kept = mine.map(label => (present.has(label) ? sizes.get(label)! : 1))
+      return expand(
+        reshape(part, kept),
+        mine.map(label => sizes.get(label)!),
       )
-      const factors = inputs.map((x, i) => {
-        // An axis of length 1 that was broadcast takes no part in the products.
-        const labels = operands[i]!.filter((label, axis) => x!.shape[axis] === sizes.get(label))
-        return {
-          labels,
-          value: reshape(
-            x!,
-            labels.map(label => sizes.get(label)!),
-          ),
-        }
-      })
-      return inputs.map((_, i) => {
-        if (!wants(i)) return null
-        const others = [{ value: dy!, labels: output }, ...factors.toSpliced(i, 1)]
-        const present = new Set(others.flatMap(({ labels }) => labels))
-        const mine = operands[i]!
-        const part = contract(
-          others,
-          mine.filter(label => present.has(label)),
-        )
-        const kept = mine.map(label => (present.has(label) ? sizes.get(label)! : 1))
-        return expand(
-          reshape(part, kept),
-          mine.map(label => sizes.get(label)!),
-        )
-      })
+    })
+  },
+  cases: [
+    {
+      name: 'attention scores',
+      inputs: [
+        [2, 2, 3, 2],
+        [2, 2, 4, 2],
+      ],
+      attributes: { equation: 'bhid,bhjd->bhij' },
     },
-    cases: [
-      {
-        name: 'attention scores',
-        inputs: [
-          [2, 2, 3, 2],
-          [2, 2, 4, 2],
-        ],
-        attributes: { equation: 'bhid,bhjd->bhij' },
-      },
-      {
-        name: 'labels that only one operand has are summed',
-        inputs: [
-          [2, 3],
-          [3, 2, 2],
-        ],
-        attributes: { equation: 'ij, jkl -> k' },
-      },
-      {
-        name: 'three operands',
-        inputs: [
-          [2, 3],
-          [3, 2],
-          [2, 4],
-        ],
-        attributes: { equation: 'ij,jk,kl->li' },
-      },
-      { name: 'outer product', inputs: [[2], [3]], attributes: { equation: 'i,j->ji' } },
-      { name: 'one operand, transposed sum', inputs: [[2, 3, 2]], attributes: { equation: 'abc->ca' } },
-      {
-        name: 'implicit result',
-        inputs: [
-          [3, 2],
-          [3, 2],
-        ],
-        attributes: { equation: 'ib,ia' },
-      },
-      {
-        name: 'implicit result with leading axes',
-        inputs: [
-          [2, 3, 2],
-          [2, 3, 2],
-        ],
-        attributes: { equation: '...ib,...ia' },
-      },
-      {
-        name: 'leading axes of one operand',
-        inputs: [
-          [2, 2, 3],
-          [3, 4],
-        ],
-        attributes: { equation: '...j,jk->...k' },
-      },
-      {
-        name: 'leading axes that broadcast',
-        inputs: [
-          [2, 1, 2, 3],
-          [2, 3, 3, 2],
-        ],
-        attributes: { equation: '...ij,...jk->...ik' },
-      },
-      {
-        name: 'one value as both operands',
-        inputs: [[2, 3]],
-        build: (_, [x]) => mul(einsum('ij,kj->ik', x!, x!), einsum('ij,ij->i', x!, x!)),
-      },
-    ],
-  }),
-]
+    {
+      name: 'labels that only one operand has are summed',
+      inputs: [
+        [2, 3],
+        [3, 2, 2],
+      ],
+      attributes: { equation: 'ij, jkl -> k' },
+    },
+    {
+      name: 'three operands',
+      inputs: [
+        [2, 3],
+        [3, 2],
+        [2, 4],
+      ],
+      attributes: { equation: 'ij,jk,kl->li' },
+    },
+    { name: 'outer product', inputs: [[2], [3]], attributes: { equation: 'i,j->ji' } },
+    { name: 'one operand, transposed sum', inputs: [[2, 3, 2]], attributes: { equation: 'abc->ca' } },
+    {
+      name: 'implicit result',
+      inputs: [
+        [3, 2],
+        [3, 2],
+      ],
+      attributes: { equation: 'ib,ia' },
+    },
+    {
+      name: 'implicit result with leading axes',
+      inputs: [
+        [2, 3, 2],
+        [2, 3, 2],
+      ],
+      attributes: { equation: '...ib,...ia' },
+    },
+    {
+      name: 'leading axes of one operand',
+      inputs: [
+        [2, 2, 3],
+        [3, 4],
+      ],
+      attributes: { equation: '...j,jk->...k' },
+    },
+    {
+      name: 'leading axes that broadcast',
+      inputs: [
+        [2, 1, 2, 3],
+        [2, 3, 3, 2],
+      ],
+      attributes: { equation: '...ij,...jk->...ik' },
+    },
+    {
+      name: 'one value as both operands',
+      inputs: [[2, 3]],
+      build: (_, [x]) => mul(einsum('ij,kj->ik', x!, x!), einsum('ij,ij->i', x!, x!)),
+    },
+  ],
+})
+
+export const einsums: readonly OpDefinition[] = [Einsum]

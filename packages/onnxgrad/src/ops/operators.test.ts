@@ -4,7 +4,7 @@ import { Graph } from '../graph/graph.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { evaluate, numbers } from '../testing/evaluate.js'
 import { einsum } from './einsum.js'
-import { gather, gatherElements, gatherND, scatterElements } from './indexing.js'
+import { gather, gatherElements, gatherND, ScatterElements, scatterElements } from './indexing.js'
 import { slice, split } from './layout.js'
 import { softmaxCrossEntropyLoss } from './loss.js'
 import { reduceL2, reduceSum } from './reduction.js'
@@ -40,7 +40,7 @@ describe('the gradient of Gather', () => {
     const weights = graph.input('weights', 'float32', picked.shape)
     const [g] = gradients([{ value: picked, seed: weights }], [x])
     graph.output('g', g!)
-    return { graph, scatters: graph.nodes.some(({ op }) => op === 'ScatterElements') }
+    return { graph, scatters: graph.nodes.some(({ definition }) => definition === ScatterElements) }
   }
 
   it('sums the repeats of a table of relative positions without scattering', async () => {
@@ -94,8 +94,7 @@ describe('what is refused, and how', () => {
     ],
     [
       'a reduction',
-      () =>
-        graph.apply('ScatterElements', [x, indices([2, 4], new Array(8).fill(0)), x], { reduction: 'mul' }),
+      () => graph.apply(ScatterElements, [x, indices([2, 4], new Array(8).fill(0)), x], { reduction: 'mul' }),
       "reduction 'mul' is not supported; use 'none' or 'add'",
     ],
     [

@@ -1,7 +1,9 @@
-import type { Attributes, Value } from '../graph/types.js'
-import { sizeOf } from '../graph/types.js'
-import { defineOp, int, ints, type OpDefinition, required } from './define-op.js'
+import type { Attributes, OpDefinition, Value } from '../graph/graph.js'
+import { sizeOf } from '../graph/tensor.js'
+import { ConvTranspose } from './convolution.js'
+import { defineOp, int, ints, required } from './define-op.js'
 import { mul } from './elementwise.js'
+import { scatterElements } from './indexing.js'
 import { expand, pad, slice } from './layout.js'
 import { reduceMean } from './reduction.js'
 import { reshape } from './reshaping.js'
@@ -14,23 +16,9 @@ interface PoolOptions {
   padding?: number
 }
 
-const pool =
-  (op: string) =>
-  (x: Value, { kernel, stride = kernel, padding = 0 }: PoolOptions): Value =>
-    x.graph.apply(op, [x], {
-      kernel_shape: [kernel, kernel],
-      strides: [stride, stride],
-      pads: [padding, padding, padding, padding],
-    })[0]!
-
-/** Largest value of every window of (N, C, H, W). */
-export const maxPool2d = pool('MaxPool')
-/** Mean of every window of (N, C, H, W); padding does not count. */
-export const avgPool2d = pool('AveragePool')
-
 /** Mean over height and width: (N, C, H, W) to (N, C, 1, 1). */
 export function globalAveragePool(x: Value): Value {
-  return x.graph.apply('GlobalAveragePool', [x])[0]!
+  return x.graph.apply(GlobalAveragePool, [x])[0]!
 }
 
 function poolingWindow(inputs: readonly (Value | null)[], attributes: Attributes): Window {
@@ -76,7 +64,7 @@ function spread(x: Value, dy: Value, w: Window): Value {
     new Array(channels * sizeOf(w.kernel)).fill(1),
   )
   const { strides, dilations } = w
-  const whole = x.graph.apply('ConvTranspose', [dy, ones], { strides, dilations, group: channels })[0]!
+  const whole = x.graph.apply(ConvTranspose, [dy, ones], { strides, dilations, group: channels })[0]!
   // The windows may end before the padded input does, or, with ceil_mode, behind it.
   const missing = [0, 1].map(i => Math.max(0, w.pads[i]! + x.shape[i + 2]! - whole.shape[i + 2]!))
   const long = pad(whole, [0, 0, 0, 0], [0, 0, ...missing])
@@ -93,122 +81,134 @@ const poolAttributes = {
   strides: 'ints',
 } as const
 
-export const poolings: OpDefinition[] = [
-  defineOp({
-    name: 'AveragePool',
-    attributes: { ...poolAttributes, count_include_pad: 'int' },
-    infer: (inputs, attributes) => [
-      { dtype: required(inputs, 0).dtype, shape: pooledShape(inputs, attributes) },
-    ],
-    gradient({ inputs: [x], outputs: [y], gradients: [dy], attributes }) {
-      const w = poolingWindow([x!], attributes)
-      const included = int(attributes, 'count_include_pad', 0) === 1
-      return [spread(x!, mul(dy!, shares(x!, y!, w, included)), w)]
+export const AveragePool: OpDefinition = defineOp({
+  name: 'AveragePool',
+  attributes: { ...poolAttributes, count_include_pad: 'int' },
+  infer: (inputs, attributes) => [
+    { dtype: required(inputs, 0).dtype, shape: pooledShape(inputs, attributes) },
+  ],
+  gradient({ inputs: [x], outputs: [y], gradients: [dy], attributes }) {
+    const w = poolingWindow([x!], attributes)
+    const included = int(attributes, 'count_include_pad', 0) === 1
+    return [spread(x!, mul(dy!, shares(x!, y!, w, included)), w)]
+  },
+  cases: [
+    { name: 'plain', inputs: [[2, 3, 4, 6]], attributes: { kernel_shape: [2, 3], strides: [2, 3] } },
+    {
+      name: 'overlapping, padded',
+      inputs: [[1, 2, 5, 6]],
+      attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
     },
-    cases: [
-      { name: 'plain', inputs: [[2, 3, 4, 6]], attributes: { kernel_shape: [2, 3], strides: [2, 3] } },
-      {
-        name: 'overlapping, padded',
-        inputs: [[1, 2, 5, 6]],
-        attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
-      },
-      {
-        name: 'padding counts',
-        inputs: [[1, 2, 5, 4]],
-        attributes: { kernel_shape: [3, 2], pads: [1, 1, 0, 1], count_include_pad: 1 },
-      },
-      {
-        name: 'last window beyond the end',
-        inputs: [[1, 2, 6, 5]],
-        attributes: { kernel_shape: [3, 2], strides: [2, 2], ceil_mode: 1 },
-      },
-      {
-        name: 'what the stride leaves over',
-        inputs: [[1, 1, 6, 7]],
-        attributes: { kernel_shape: [2, 2], strides: [3, 4] },
-      },
-      {
-        name: 'SAME_UPPER',
-        inputs: [[1, 1, 5, 5]],
-        attributes: { kernel_shape: [2, 2], auto_pad: 'SAME_UPPER' },
-      },
-    ],
-  }),
-  defineOp({
-    name: 'MaxPool',
-    attributes: { ...poolAttributes, storage_order: 'int' },
-    requiredOutputs: 1,
-    infer(inputs, attributes) {
-      const shape = pooledShape(inputs, attributes)
-      return [
-        { dtype: required(inputs, 0).dtype, shape },
-        { dtype: 'int64', shape },
-      ]
+    {
+      name: 'padding counts',
+      inputs: [[1, 2, 5, 4]],
+      attributes: { kernel_shape: [3, 2], pads: [1, 1, 0, 1], count_include_pad: 1 },
     },
-    // Among equals the first is the largest, as the runtime's indices (into the whole tensor) have it.
-    gradient({ graph, inputs: [x], outputs: [, indices], gradients: [dy], attributes }) {
-      if (int(attributes, 'storage_order', 0) !== 0) throw new Error('storage_order 1 is not supported')
-      const zeros = expand(graph.constant(x!.dtype, [1], [0]), [sizeOf(x!.shape)])
-      const flat = (value: Value) => reshape(value, [sizeOf(value.shape)])
-      const operands = [zeros, flat(indices!), flat(dy!)]
-      const all = graph.apply('ScatterElements', operands, { axis: 0, reduction: 'add' })[0]!
-      return [reshape(all, x!.shape)]
+    {
+      name: 'last window beyond the end',
+      inputs: [[1, 2, 6, 5]],
+      attributes: { kernel_shape: [3, 2], strides: [2, 2], ceil_mode: 1 },
     },
-    cases: [
-      {
-        name: 'plain',
-        inputs: [[1, 2, 2, 4]],
-        distinct: true,
-        attributes: { kernel_shape: [2, 2], strides: [2, 2] },
-      },
-      {
-        name: 'overlapping, padded',
-        inputs: [[1, 1, 4, 5]],
-        distinct: true,
-        attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
-      },
-      {
-        name: 'two images, dilated',
-        inputs: [[2, 1, 3, 3]],
-        distinct: true,
-        attributes: { kernel_shape: [2, 2], dilations: [2, 2] },
-      },
-      {
-        name: 'last window beyond the end',
-        inputs: [[1, 1, 4, 4]],
-        distinct: true,
-        attributes: { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1 },
-      },
-      {
-        name: 'fan-out',
-        inputs: [[1, 1, 3, 4]],
-        distinct: true,
-        build: (_, [x]) => mul(maxPool2d(x!, { kernel: 3, stride: 1, padding: 1 }), x!),
-      },
-    ],
-  }),
-  defineOp({
-    name: 'GlobalAveragePool',
-    infer(inputs) {
-      const x = required(inputs, 0)
-      if (x.shape.length < 3) throw new Error('there are no axes to average over')
-      return [{ dtype: x.dtype, shape: x.shape.map((dim, i) => (i < 2 ? dim : 1)) }]
+    {
+      name: 'what the stride leaves over',
+      inputs: [[1, 1, 6, 7]],
+      attributes: { kernel_shape: [2, 2], strides: [3, 4] },
     },
-    gradient: ({ inputs: [x], gradients: [dy] }) => [
-      mul(expand(dy!, x!.shape), 1 / sizeOf(x!.shape.slice(2))),
-    ],
-    cases: [
-      { name: 'images', inputs: [[2, 3, 2, 4]] },
-      {
-        name: 'the mean of the mean',
-        inputs: [[2, 2, 3]],
-        build: (_, [x]) => mul(globalAveragePool(x!), x!),
-      },
-      {
-        name: 'agrees with ReduceMean',
-        inputs: [[1, 2, 3, 3]],
-        build: (_, [x]) => mul(globalAveragePool(x!), reduceMean(x!, [2, 3], { keep: true })),
-      },
-    ],
-  }),
-]
+    {
+      name: 'SAME_UPPER',
+      inputs: [[1, 1, 5, 5]],
+      attributes: { kernel_shape: [2, 2], auto_pad: 'SAME_UPPER' },
+    },
+  ],
+})
+
+export const MaxPool: OpDefinition = defineOp({
+  name: 'MaxPool',
+  attributes: { ...poolAttributes, storage_order: 'int' },
+  requiredOutputs: 1,
+  infer(inputs, attributes) {
+    const shape = pooledShape(inputs, attributes)
+    return [
+      { dtype: required(inputs, 0).dtype, shape },
+      { dtype: 'int64', shape },
+    ]
+  },
+  // Among equals the first is the largest, as the runtime's indices (into the whole tensor) have it.
+  gradient({ graph, inputs: [x], outputs: [, indices], gradients: [dy], attributes }) {
+    if (int(attributes, 'storage_order', 0) !== 0) throw new Error('storage_order 1 is not supported')
+    const zeros = expand(graph.constant(x!.dtype, [1], [0]), [sizeOf(x!.shape)])
+    const flat = (value: Value) => reshape(value, [sizeOf(value.shape)])
+    return [reshape(scatterElements(zeros, flat(indices!), flat(dy!), 0, 'add'), x!.shape)]
+  },
+  cases: [
+    {
+      name: 'plain',
+      inputs: [[1, 2, 2, 4]],
+      distinct: true,
+      attributes: { kernel_shape: [2, 2], strides: [2, 2] },
+    },
+    {
+      name: 'overlapping, padded',
+      inputs: [[1, 1, 4, 5]],
+      distinct: true,
+      attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] },
+    },
+    {
+      name: 'two images, dilated',
+      inputs: [[2, 1, 3, 3]],
+      distinct: true,
+      attributes: { kernel_shape: [2, 2], dilations: [2, 2] },
+    },
+    {
+      name: 'last window beyond the end',
+      inputs: [[1, 1, 4, 4]],
+      distinct: true,
+      attributes: { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1 },
+    },
+    {
+      name: 'fan-out',
+      inputs: [[1, 1, 3, 4]],
+      distinct: true,
+      build: (_, [x]) => mul(maxPool2d(x!, { kernel: 3, stride: 1, padding: 1 }), x!),
+    },
+  ],
+})
+
+export const GlobalAveragePool: OpDefinition = defineOp({
+  name: 'GlobalAveragePool',
+  infer(inputs) {
+    const x = required(inputs, 0)
+    if (x.shape.length < 3) throw new Error('there are no axes to average over')
+    return [{ dtype: x.dtype, shape: x.shape.map((dim, i) => (i < 2 ? dim : 1)) }]
+  },
+  gradient: ({ inputs: [x], gradients: [dy] }) => [mul(expand(dy!, x!.shape), 1 / sizeOf(x!.shape.slice(2)))],
+  cases: [
+    { name: 'images', inputs: [[2, 3, 2, 4]] },
+    {
+      name: 'the mean of the mean',
+      inputs: [[2, 2, 3]],
+      build: (_, [x]) => mul(globalAveragePool(x!), x!),
+    },
+    {
+      name: 'agrees with ReduceMean',
+      inputs: [[1, 2, 3, 3]],
+      build: (_, [x]) => mul(globalAveragePool(x!), reduceMean(x!, [2, 3], { keep: true })),
+    },
+  ],
+})
+
+const pool =
+  (definition: OpDefinition) =>
+  (x: Value, { kernel, stride = kernel, padding = 0 }: PoolOptions): Value =>
+    x.graph.apply(definition, [x], {
+      kernel_shape: [kernel, kernel],
+      strides: [stride, stride],
+      pads: [padding, padding, padding, padding],
+    })[0]!
+
+/** Largest value of every window of (N, C, H, W). */
+export const maxPool2d = pool(MaxPool)
+/** Mean of every window of (N, C, H, W); padding does not count. */
+export const avgPool2d = pool(AveragePool)
+
+export const poolings: readonly OpDefinition[] = [AveragePool, MaxPool, GlobalAveragePool]

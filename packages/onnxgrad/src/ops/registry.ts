@@ -1,8 +1,9 @@
+import type { OpDefinition } from '../graph/graph.js'
 import { activations } from './activation.js'
 import { batchNormalizations } from './batch-normalization.js'
+import { Cast } from './cast.js'
 import { comparisons } from './comparison.js'
 import { convolutions } from './convolution.js'
-import type { OpDefinition } from './define-op.js'
 import { dropouts } from './dropout.js'
 import { einsums } from './einsum.js'
 import { elementwise } from './elementwise.js'
@@ -16,10 +17,14 @@ import { reductions } from './reduction.js'
 import { reshapings } from './reshaping.js'
 import { resizings } from './resize.js'
 import { selections } from './selection.js'
+import { Tile } from './tile.js'
+import { Where } from './where.js'
 
 /** Every operator, by family. */
 export const operators: readonly OpDefinition[] = [
   ...elementwise,
+  Cast,
+  Where,
   ...activations,
   ...comparisons,
   ...matrixProducts,
@@ -33,16 +38,15 @@ export const operators: readonly OpDefinition[] = [
   ...reductions,
   ...reshapings,
   ...layout,
+  Tile,
   ...indexings,
   ...selections,
   ...resizings,
 ]
 
-let byName: Map<string, OpDefinition> | undefined
+const byName = new Map(operators.map(definition => [definition.name, definition]))
 
-/** The definition of an operator, or undefined. */
+/** The definition of an operator by its ONNX name (see `OpDefinition.name`), or undefined. */
 export function opFor(name: string): OpDefinition | undefined {
-  // Built at the first call: the families import the graph, which imports this file.
-  byName ??= new Map(operators.map(definition => [definition.name, definition]))
   return byName.get(name)
 }

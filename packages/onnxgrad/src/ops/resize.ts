@@ -1,5 +1,6 @@
-import { type Attributes, type Shape, sizeOf, type Value } from '../graph/types.js'
-import { constantNumbers, defineOp, int, integers, type OpDefinition, required } from './define-op.js'
+import type { Attributes, OpDefinition, Value } from '../graph/graph.js'
+import { type Shape, sizeOf } from '../graph/tensor.js'
+import { constantNumbers, defineOp, int, integers, required } from './define-op.js'
 import { mul } from './elementwise.js'
 import { transpose } from './layout.js'
 import { matmul } from './matrix-product.js'
@@ -21,7 +22,7 @@ export function resize(
   { mode = 'linear', coordinates = 'half_pixel', cubicCoefficient = -0.75 }: ResizeOptions = {},
 ): Value {
   const sizes = x.graph.constant('int64', [4], [x.shape[0]!, x.shape[1]!, ...size])
-  return x.graph.apply('Resize', [x, null, null, sizes], {
+  return x.graph.apply(Resize, [x, null, null, sizes], {
     mode,
     coordinate_transformation_mode: coordinates,
     ...(mode === 'cubic' && { cubic_coeff_a: cubicCoefficient }),
@@ -124,62 +125,62 @@ function alongAxis(x: Value, axis: number, rows: number, matrix: readonly number
 
 const options = { coordinate_transformation_mode: 'half_pixel' }
 
-export const resizings: OpDefinition[] = [
-  defineOp({
-    name: 'Resize',
-    attributes: {
-      coordinate_transformation_mode: 'string',
-      cubic_coeff_a: 'float',
-      exclude_outside: 'int',
-      extrapolation_value: 'float',
-      mode: 'string',
-      nearest_mode: 'string',
+export const Resize: OpDefinition = defineOp({
+  name: 'Resize',
+  attributes: {
+    coordinate_transformation_mode: 'string',
+    cubic_coeff_a: 'float',
+    exclude_outside: 'int',
+    extrapolation_value: 'float',
+    mode: 'string',
+    nearest_mode: 'string',
+  },
+  infer(inputs, attributes) {
+    const { shape } = target(inputs)
+    if (int(attributes, 'exclude_outside', 0) === 1) throw new Error('exclude_outside is not supported')
+    return [{ dtype: required(inputs, 0).dtype, shape }]
+  },
+  gradient({ inputs, gradients: [dy], attributes }) {
+    const x = inputs[0]!
+    const { shape, scales } = target(inputs)
+    let back = dy!
+    for (const [axis, to] of shape.entries()) {
+      const from = x.shape[axis]!
+      if (from === to) continue
+      back = alongAxis(back, axis, from, resizeMatrix(from, to, scales[axis]!, attributes))
+    }
+    return [back]
+  },
+  cases: [
+    { name: 'linear, larger', inputs: [[1, 2, 3, 4]], build: (_, [x]) => resize(x!, [6, 7]) },
+    { name: 'linear, smaller', inputs: [[2, 1, 5, 6]], build: (_, [x]) => resize(x!, [3, 2]) },
+    {
+      name: 'corners aligned',
+      inputs: [[1, 1, 3, 4]],
+      build: (_, [x]) => resize(x!, [5, 6], { coordinates: 'align_corners' }),
     },
-    infer(inputs, attributes) {
-      const { shape } = target(inputs)
-      if (int(attributes, 'exclude_outside', 0) === 1) throw new Error('exclude_outside is not supported')
-      return [{ dtype: required(inputs, 0).dtype, shape }]
+    {
+      name: 'cubic',
+      inputs: [[1, 1, 4, 5]],
+      dtype: 'float32',
+      build: (_, [x]) => resize(x!, [7, 3], { mode: 'cubic' }),
     },
-    gradient({ inputs, gradients: [dy], attributes }) {
-      const x = inputs[0]!
-      const { shape, scales } = target(inputs)
-      let back = dy!
-      for (const [axis, to] of shape.entries()) {
-        const from = x.shape[axis]!
-        if (from === to) continue
-        back = alongAxis(back, axis, from, resizeMatrix(from, to, scales[axis]!, attributes))
-      }
-      return [back]
+    {
+      name: 'nearest by scales',
+      inputs: [[1, 1, 3, 2]],
+      build: (graph, [x]) => {
+        const scales = graph.constant('float32', [4], [1, 1, 2, 3])
+        const attributes = { ...options, mode: 'nearest', nearest_mode: 'round_prefer_floor' }
+        return graph.apply(Resize, [x!, null, scales], attributes)[0]!
+      },
     },
-    cases: [
-      { name: 'linear, larger', inputs: [[1, 2, 3, 4]], build: (_, [x]) => resize(x!, [6, 7]) },
-      { name: 'linear, smaller', inputs: [[2, 1, 5, 6]], build: (_, [x]) => resize(x!, [3, 2]) },
-      {
-        name: 'corners aligned',
-        inputs: [[1, 1, 3, 4]],
-        build: (_, [x]) => resize(x!, [5, 6], { coordinates: 'align_corners' }),
-      },
-      {
-        name: 'cubic',
-        inputs: [[1, 1, 4, 5]],
-        dtype: 'float32',
-        build: (_, [x]) => resize(x!, [7, 3], { mode: 'cubic' }),
-      },
-      {
-        name: 'nearest by scales',
-        inputs: [[1, 1, 3, 2]],
-        build: (graph, [x]) => {
-          const scales = graph.constant('float32', [4], [1, 1, 2, 3])
-          const attributes = { ...options, mode: 'nearest', nearest_mode: 'round_prefer_floor' }
-          return graph.apply('Resize', [x!, null, scales], attributes)[0]!
-        },
-      },
-      {
-        name: 'nearest, asymmetric',
-        inputs: [[1, 2, 4, 6]],
-        build: (_, [x]) => resize(x!, [2, 4], { mode: 'nearest', coordinates: 'asymmetric' }),
-      },
-      { name: 'fan-out', inputs: [[1, 1, 2, 2]], build: (_, [x]) => mul(resize(x!, [2, 2]), x!) },
-    ],
-  }),
-]
+    {
+      name: 'nearest, asymmetric',
+      inputs: [[1, 2, 4, 6]],
+      build: (_, [x]) => resize(x!, [2, 4], { mode: 'nearest', coordinates: 'asymmetric' }),
+    },
+    { name: 'fan-out', inputs: [[1, 1, 2, 2]], build: (_, [x]) => mul(resize(x!, [2, 2]), x!) },
+  ],
+})
+
+export const resizings: readonly OpDefinition[] = [Resize]

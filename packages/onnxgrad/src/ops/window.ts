@@ -1,4 +1,4 @@
-import type { Attributes } from '../graph/types.js'
+import type { Attributes } from '../graph/graph.js'
 import { int, ints } from './define-op.js'
 
 /** How a window of taps slides over the two last axes of (N, C, H, W). */

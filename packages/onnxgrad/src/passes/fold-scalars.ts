@@ -1,10 +1,14 @@
-import type { Graph } from '../graph/graph.js'
+import type { Graph, Node, OpDefinition, Value } from '../graph/graph.js'
 import { liveNodes, uses } from '../graph/live-nodes.js'
-import { type Node, sizeOf, type Value } from '../graph/types.js'
+import { sizeOf } from '../graph/tensor.js'
 import { int } from '../ops/define-op.js'
+import { Mul } from '../ops/elementwise.js'
+import { Transpose } from '../ops/layout.js'
+import { Gemm } from '../ops/matrix-product.js'
+import { Flatten, Reshape, Squeeze, Unsqueeze } from '../ops/reshaping.js'
 import { rewrite } from './rewrite.js'
 
-const layout = new Set(['Reshape', 'Transpose', 'Squeeze', 'Unsqueeze', 'Flatten'])
+const layout: ReadonlySet<OpDefinition> = new Set([Reshape, Transpose, Squeeze, Unsqueeze, Flatten])
 
 /**
  * Moves multiplications by a constant scalar into the matrix product that made the tensor, where the scalar is
@@ -21,11 +25,11 @@ export function foldScalars(graph: Graph): Graph {
     let at: Node | null = scaled.value.producer
     let value = scaled.value
     // A multiplication that was folded itself is transparent: the chain goes on behind it.
-    while (at && readers.get(value) === 1 && (layout.has(at.op) || folded.has(at))) {
+    while (at && readers.get(value) === 1 && (layout.has(at.definition) || folded.has(at))) {
       value = folded.get(at) ?? at.inputs[0]!
       at = value.producer
     }
-    if (at?.op !== 'Gemm' || readers.get(value) !== 1) continue
+    if (at?.definition !== Gemm || readers.get(value) !== 1) continue
     factors.set(at, (factors.get(at) ?? 1) * scaled.factor)
     folded.set(node, scaled.value)
   }
@@ -36,7 +40,7 @@ export function foldScalars(graph: Graph): Graph {
     if (factor === undefined) return undefined
     const { attributes } = node
     const scaled = (name: string) => int(attributes, name, 1) * factor
-    return apply('Gemm', inputs, {
+    return apply(Gemm, inputs, {
       ...attributes,
       alpha: scaled('alpha'),
       ...(inputs[2] && { beta: scaled('beta') }),
@@ -45,8 +49,8 @@ export function foldScalars(graph: Graph): Graph {
 }
 
 /** The tensor and the number, if the node multiplies the one by the other and keeps its shape. */
-function scalarProduct({ op, inputs }: Node): { value: Value; factor: number } | null {
-  if (op !== 'Mul') return null
+function scalarProduct({ definition, inputs }: Node): { value: Value; factor: number } | null {
+  if (definition !== Mul) return null
   const constant = inputs.find(input => input!.data && sizeOf(input!.shape) === 1)
   const value = inputs.find(input => input !== constant)
   if (!constant || !value || value.data || constant.shape.length > value.shape.length) return null

@@ -1,9 +1,9 @@
+import type { Device } from '../device.js'
 import type { Graph } from '../graph/graph.js'
 import { int } from '../ops/define-op.js'
 import { mul } from '../ops/elementwise.js'
 import { swapLast } from '../ops/layout.js'
-import { matmul } from '../ops/matrix-product.js'
-import type { Device } from '../runtime/device.js'
+import { FusedMatMul, matmul } from '../ops/matrix-product.js'
 import { rewrite } from './rewrite.js'
 
 /** Whose providers have no kernel for FusedMatMul (ONNX Runtime 1.30). */
@@ -15,10 +15,10 @@ const withoutFused: readonly Device[] = ['webgpu', 'coreml']
  * a product and a multiplication.
  */
 export function forDevice(graph: Graph, device: Device): Graph {
-  const op = 'com.microsoft:FusedMatMul'
-  if (!withoutFused.includes(device) || !graph.nodes.some(node => node.op === op)) return graph
+  if (!withoutFused.includes(device) || !graph.nodes.some(node => node.definition === FusedMatMul))
+    return graph
   return rewrite(graph, ({ node, inputs: [a, b], within }) => {
-    if (node.op !== op) return undefined
+    if (node.definition !== FusedMatMul) return undefined
     const { attributes } = node
     const factor = (value: typeof a, name: string) =>
       int(attributes, name, 0) === 1 ? swapLast(value!) : value!

@@ -1,12 +1,14 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { gradients } from '../autodiff/gradients.js'
-import { Graph } from '../graph/graph.js'
+import { Graph, type OpDefinition } from '../graph/graph.js'
 import { liveNodes } from '../graph/live-nodes.js'
-import { toOnnx } from '../graph/to-onnx.js'
-import { add, mul, tanh } from '../ops/elementwise.js'
+import { toOnnx } from '../onnx/to-onnx.js'
+import { gelu, sigmoid, Tanh, tanh } from '../ops/activation.js'
+import { defineOp } from '../ops/define-op.js'
+import { Add, add, Mul, mul } from '../ops/elementwise.js'
 import { transpose } from '../ops/layout.js'
-import { fusedMatMul, gemm } from '../ops/matrix-product.js'
-import { reduceSum } from '../ops/reduction.js'
+import { fusedMatMul, Gemm, gemm } from '../ops/matrix-product.js'
+import { ReduceSum, reduceSum } from '../ops/reduction.js'
 import { reshape } from '../ops/reshaping.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { evaluate, numbers } from '../testing/evaluate.js'
@@ -42,7 +44,8 @@ async function sameResults(before: Graph, after: Graph) {
     })
   }
 }
-const count = (graph: Graph, op: string) => graph.nodes.filter(node => node.op === op).length
+const count = (graph: Graph, definition: OpDefinition) =>
+  graph.nodes.filter(node => node.definition === definition).length
 
 describe('foldScalars', () => {
   it('moves scalars through layout into the product, addend included', async () => {
@@ -50,7 +53,7 @@ describe('foldScalars', () => {
     const product = transpose(reshape(gemm(a, b, c), [2, 2, 2]), [1, 0, 2])
     graph.output('y', mul(mul(0.5, product), -3))
     const after = foldScalars(graph)
-    expect(count(after, 'Mul')).toBe(0)
+    expect(count(after, Mul)).toBe(0)
     expect(after.nodes[0]!.attributes).toEqual({ alpha: -1.5, beta: -1.5 })
     await sameResults(graph, after)
   })
@@ -87,7 +90,7 @@ describe('shareCommonSubexpressions', () => {
     const y = () => tanh(gemm(a, b))
     graph.output('y', add(y(), y()))
     const after = shareCommonSubexpressions(graph)
-    expect([count(after, 'Gemm'), count(after, 'Tanh'), count(after, 'Add')]).toEqual([1, 1, 1])
+    expect([count(after, Gemm), count(after, Tanh), count(after, Add)]).toEqual([1, 1, 1])
     await sameResults(graph, after)
   })
 
@@ -97,7 +100,7 @@ describe('shareCommonSubexpressions', () => {
     graph.output('z', reduceSum(b, [0]))
     graph.output('w', add(gemm(a, b), gemm(a, b, null, { a: false })))
     const after = shareCommonSubexpressions(graph)
-    expect(count(after, 'ReduceSum')).toBe(2)
+    expect(count(after, ReduceSum)).toBe(2)
     await sameResults(graph, after)
   })
 
@@ -120,7 +123,7 @@ describe('recompute', () => {
   function twoBlocks() {
     const { graph, a, b, c } = inputs()
     const x = gemm(a, b)
-    const y = graph.within('block0', () => add(x, graph.apply('Gelu', [mul(tanh(x), c)])[0]!))
+    const y = graph.within('block0', () => add(x, gelu(mul(tanh(x), c))))
     const z = graph.within('block1', () => add(y, tanh(mul(y, c))))
     const loss = reduceSum(mul(z, z), [0, 1])
     graph.output('loss', loss)
@@ -152,7 +155,7 @@ describe('recompute', () => {
 
   it('is not undone by the sharing of common subexpressions', () => {
     const after = recompute(twoBlocks(), ['block0', 'block1'])
-    const copies = (graph: Graph) => liveNodes(graph).filter(node => node.op === 'Tanh').length
+    const copies = (graph: Graph) => liveNodes(graph).filter(node => node.definition === Tanh).length
     expect(copies(shareCommonSubexpressions(after))).toBe(copies(after))
   })
 })
@@ -166,7 +169,13 @@ describe('forDevice', () => {
     })
     expect(forDevice(graph, 'cpu')).toBe(graph)
     const after = forDevice(graph, 'webgpu')
-    expect(after.nodes.map(({ op }) => op)).toEqual(['MatMul', 'Transpose', 'Transpose', 'MatMul', 'Mul'])
+    expect(after.nodes.map(({ definition }) => definition.name)).toEqual([
+      'MatMul',
+      'Transpose',
+      'Transpose',
+      'MatMul',
+      'Mul',
+    ])
     expect(after.nodes.every(({ name }) => name.startsWith('block0/'))).toBe(true)
     await sameResults(graph, after)
   })
@@ -176,5 +185,35 @@ describe('forDevice', () => {
     graph.output('second', mul(c, graph.constant('float32', [1], [2])))
     const after = forDevice(graph, 'webgpu')
     await sameResults(graph, after)
+  })
+})
+
+describe('an operator that the registry does not have', () => {
+  const Softplus: OpDefinition = defineOp({
+    name: 'Softplus',
+    infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
+    gradient: ({ inputs: [x], gradients: [dy] }) => [mul(dy!, sigmoid(x!))],
+  })
+
+  it('is verified, differentiated, shared and written like any other', async () => {
+    const { graph, a } = inputs()
+    const twice = mul(graph.apply(Softplus, [a])[0]!, graph.apply(Softplus, [a])[0]!)
+    graph.output('y', twice)
+    graph.output('g', gradients([{ value: reduceSum(twice, [0, 1]) }], [a])[0]!)
+    const shared = shareCommonSubexpressions(graph)
+    expect([count(graph, Softplus), count(shared, Softplus)]).toEqual([2, 1])
+    const { y, g } = await evaluate(runtime, shared, feeds)
+    feeds.a.forEach((x, i) => {
+      const softplus = Math.log1p(Math.exp(x))
+      expect(numbers(y)[i]).toBeCloseTo(softplus ** 2, 5)
+      expect(numbers(g)[i]).toBeCloseTo((2 * softplus) / (1 + Math.exp(-x)), 5)
+    })
+  })
+
+  it('is not confused with another one of the same name', () => {
+    const { graph, a } = inputs()
+    const negated: OpDefinition = { ...Softplus, gradient: 'zero' }
+    graph.output('y', mul(graph.apply(Softplus, [a])[0]!, graph.apply(negated, [a])[0]!))
+    expect(shareCommonSubexpressions(graph).nodes.length).toBe(3)
   })
 })

@@ -1,6 +1,6 @@
-import type { Graph } from '../graph/graph.js'
+import { isFloat } from '../graph/dtype.js'
+import type { Graph, Node, Value } from '../graph/graph.js'
 import { liveNodes } from '../graph/live-nodes.js'
-import { isFloat, type Node, type Value } from '../graph/types.js'
 import { rewrite } from './rewrite.js'
 import { waitFor } from './wait-for.js'
 
@@ -38,7 +38,7 @@ export function recompute(graph: Graph, scopes: readonly string[]): Graph {
       }
       return copies.get(input)!
     })
-    const outputs = apply(node.op, operands, node.attributes)
+    const outputs = apply(node.definition, operands, node.attributes)
     if (isFloat(outputs[0]!.dtype)) last = outputs[0]
     return outputs
   })
@@ -64,7 +64,7 @@ function repeat(
   })
   for (const node of nodes) {
     const operands = node.inputs.map(input => input && (copies.get(input) ?? translate(input)))
-    const outputs = arrived.graph.apply(node.op, operands, node.attributes)
+    const outputs = arrived.graph.apply(node.definition, operands, node.attributes)
     node.outputs.forEach((output, i) => {
       copies.set(output, outputs[i]!)
     })

@@ -1,6 +1,5 @@
-import { Graph } from '../graph/graph.js'
+import { type Attributes, Graph, type Node, type OpDefinition, type Value } from '../graph/graph.js'
 import { liveNodes, uses } from '../graph/live-nodes.js'
-import type { Attributes, Node, Value } from '../graph/types.js'
 
 /** A node of the old graph and what its inputs became in the new one. */
 export interface Rewriting {
@@ -11,7 +10,11 @@ export interface Rewriting {
   /** Builds nodes under the old node's scope. */
   within<T>(build: () => T): T
   /** Applies an operator there. */
-  apply(op: string, inputs: readonly (Value | null)[], attributes?: Attributes): readonly Value[]
+  apply(
+    definition: OpDefinition,
+    inputs: readonly (Value | null)[],
+    attributes?: Attributes,
+  ): readonly Value[]
 }
 
 /**
@@ -47,10 +50,10 @@ export function rewrite(
     const inputs = node.inputs.map(input => input && translate(input))
     const scope = node.name.slice(0, Math.max(0, node.name.lastIndexOf('/')))
     const within: Rewriting['within'] = build => (scope ? copy.within(scope, build) : build())
-    const apply: Rewriting['apply'] = (op, operands, attributes) =>
-      within(() => copy.apply(op, operands, attributes))
+    const apply: Rewriting['apply'] = (definition, operands, attributes) =>
+      within(() => copy.apply(definition, operands, attributes))
     const outputs =
-      visit({ node, inputs, translate, within, apply }) ?? apply(node.op, inputs, node.attributes)
+      visit({ node, inputs, translate, within, apply }) ?? apply(node.definition, inputs, node.attributes)
     node.outputs.forEach((output, i) => {
       if (outputs[i]) became.set(output, outputs[i])
     })

@@ -1,8 +1,8 @@
+import { type Device, type DeviceChoice, devices } from '../device.js'
 import { InputError } from '../errors.js'
 import { Graph } from '../graph/graph.js'
-import { toOnnx } from '../graph/to-onnx.js'
+import { toOnnx } from '../onnx/to-onnx.js'
 import { matmul } from '../ops/matrix-product.js'
-import { type Device, type DeviceChoice, devices } from './device.js'
 import { type Engine, SessionHost } from './session-host.js'
 
 /** What a platform (Node, or a browser) has to say of devices. */

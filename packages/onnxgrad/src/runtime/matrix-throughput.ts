@@ -1,5 +1,5 @@
 import { Graph } from '../graph/graph.js'
-import { toOnnx } from '../graph/to-onnx.js'
+import { toOnnx } from '../onnx/to-onnx.js'
 import { gemm } from '../ops/matrix-product.js'
 import type { Runtime } from './session.js'
 

@@ -1,12 +1,7 @@
-import type { Graph } from '../graph/graph.js'
+import type { Graph, Node, Value } from '../graph/graph.js'
 import { uses } from '../graph/live-nodes.js'
 import { runOrder } from '../graph/run-order.js'
-import { type Node, sizeOf, type TensorType, type Value } from '../graph/types.js'
-
-/** Bytes of a tensor's elements. */
-export function bytesOf({ dtype, shape }: TensorType): number {
-  return { float32: 4, float64: 8, int64: 8, int32: 4, uint8: 1, bool: 1 }[dtype] * sizeOf(shape)
-}
+import { bytesOf } from '../graph/tensor.js'
 
 /** What only looks at its input in another way. */
 const views = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten', 'Identity'])
@@ -33,8 +28,8 @@ export function peakOfValues(graph: Graph): number {
   let [live, peak] = [0, 0]
   const bufferFor = (node: Node, output: Value): Buffer | undefined => {
     const [source] = node.inputs
-    if (views.has(node.op) && source) return of(source)
-    if (inPlace.has(node.op)) {
+    if (views.has(node.definition.name) && source) return of(source)
+    if (inPlace.has(node.definition.name)) {
       for (const input of node.inputs) {
         const buffer = of(input)
         const reads = node.inputs.filter(other => of(other) === buffer).length

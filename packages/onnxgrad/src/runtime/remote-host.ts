@@ -1,6 +1,7 @@
+import type { Device, RuntimeOptions } from '../device.js'
 import { InputError } from '../errors.js'
-import type { Device, RuntimeOptions } from './device.js'
-import type { Feeds, Runtime, Session, SessionOptions, Tensor } from './session.js'
+import type { Feeds, Tensor } from '../graph/tensor.js'
+import type { Runtime, Session, SessionOptions } from './session.js'
 import { type Engine, SessionHost } from './session-host.js'
 
 /** A call of one of SessionHost's methods, or the first one, which makes the host; and its answer. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { Graph } from '../graph/graph.js'
-import { toOnnx } from '../graph/to-onnx.js'
+import type { Tensor } from '../graph/tensor.js'
+import { toOnnx } from '../onnx/to-onnx.js'
 import { add } from '../ops/elementwise.js'
 import { engineFor } from './node/engine.js'
-import type { Tensor } from './session.js'
 import { SessionHost } from './session-host.js'
 
 // In this very thread: across a worker's messages everything is a copy anyway.

@@ -4,12 +4,13 @@ import type {
   Tensor as OrtTensor,
   TensorConstructor,
 } from 'onnxruntime-common'
+import type { Device } from '../device.js'
+import type { DType } from '../graph/dtype.js'
 import { Graph } from '../graph/graph.js'
-import { toOnnx } from '../graph/to-onnx.js'
-import type { DType } from '../graph/types.js'
+import type { Feeds, Tensor } from '../graph/tensor.js'
+import { toOnnx } from '../onnx/to-onnx.js'
 import { identity } from '../ops/elementwise.js'
-import type { Device } from './device.js'
-import type { Feeds, SessionOptions, Tensor } from './session.js'
+import type { SessionOptions } from './session.js'
 
 /** A build of ONNX Runtime, set up for one device: onnxruntime-node or onnxruntime-web. */
 export interface Engine {

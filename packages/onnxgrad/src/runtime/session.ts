@@ -1,14 +1,5 @@
-import type { DType, Shape, TensorData } from '../graph/types.js'
-import type { Device } from './device.js'
-
-/** A tensor outside a graph. Booleans are bytes, 0 or 1. */
-export interface Tensor {
-  readonly dtype: DType
-  readonly shape: Shape
-  readonly data: TensorData
-}
-
-export type Feeds = Readonly<Record<string, Tensor>>
+import type { Device } from '../device.js'
+import type { Feeds, Tensor } from '../graph/tensor.js'
 
 export interface SessionOptions {
   /**

@@ -1,7 +1,8 @@
+import { arrayOf } from '../graph/dtype.js'
 import type { Graph } from '../graph/graph.js'
-import { toOnnx } from '../graph/to-onnx.js'
-import { arrayOf } from '../graph/types.js'
-import type { Runtime, SessionOptions, Tensor } from '../runtime/session.js'
+import type { Tensor } from '../graph/tensor.js'
+import { toOnnx } from '../onnx/to-onnx.js'
+import type { Runtime, SessionOptions } from '../runtime/session.js'
 
 /** Runs a graph once. Feeds are plain numbers by input name; they take the type and shape of the input. */
 export async function evaluate(

@@ -1,9 +1,8 @@
-import { Graph } from '../graph/graph.js'
-import { toOnnx } from '../graph/to-onnx.js'
-import type { Value } from '../graph/types.js'
+import { Graph, type Value } from '../graph/graph.js'
+import type { Feeds } from '../graph/tensor.js'
+import { toOnnx } from '../onnx/to-onnx.js'
 import { slice } from '../ops/layout.js'
 import { gemm } from '../ops/matrix-product.js'
-import type { Feeds } from '../runtime/session.js'
 
 const SIDE = 512
 

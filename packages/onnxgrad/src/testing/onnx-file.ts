@@ -1,9 +1,8 @@
-import type { OnnxModel } from '../graph/from-onnx.js'
-import type { Graph } from '../graph/graph.js'
-import { attributeTypes, dataTypes, modelType } from '../graph/onnx-schema.js'
-import type { DType, Shape, Value } from '../graph/types.js'
-import { arrayOf } from '../graph/types.js'
-import type { Tensor } from '../runtime/session.js'
+import { arrayOf, type DType, dtypes } from '../graph/dtype.js'
+import type { Graph, Value } from '../graph/graph.js'
+import type { Shape, Tensor } from '../graph/tensor.js'
+import type { OnnxModel } from '../onnx/from-onnx.js'
+import { attributeTypes, modelType } from '../onnx/schema.js'
 
 /** A float32, int64 or other tensor from plain numbers. */
 export function tensor(dtype: DType, shape: Shape, values: ArrayLike<number | bigint>): Tensor {
@@ -71,7 +70,7 @@ export function onnxFile(file: OnnxFile, change: (model: Message) => void = () =
         name,
         type: {
           tensorType: {
-            elemType: dataTypes[dtype],
+            elemType: dtypes[dtype].onnx,
             shape: {
               dim: dims.map(dim =>
                 typeof dim === 'number' ? { dimValue: dim } : dim === null ? {} : { dimParam: dim },
@@ -82,7 +81,7 @@ export function onnxFile(file: OnnxFile, change: (model: Message) => void = () =
       })),
       output: file.outputs.map(name => ({
         name,
-        type: { tensorType: { elemType: file.types?.[name] ?? dataTypes.float32 } },
+        type: { tensorType: { elemType: file.types?.[name] ?? dtypes.float32.onnx } },
       })),
     },
   }
@@ -96,7 +95,7 @@ export type Message = Record<string, any>
 
 export function tensorMessage(name: string, { dtype, shape, data }: Tensor): Message {
   const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  return { name, dims: [...shape], dataType: dataTypes[dtype], rawData }
+  return { name, dims: [...shape], dataType: dtypes[dtype].onnx, rawData }
 }
 
 function attributeMessage([name, value]: [string, AttributeValue]): Message {

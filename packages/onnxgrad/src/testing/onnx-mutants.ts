@@ -1,4 +1,4 @@
-import { modelType } from '../graph/onnx-schema.js'
+import { modelType } from '../onnx/schema.js'
 import { operators } from '../ops/registry.js'
 import { type Choices, damaged, edges } from './fuzz.js'
 import type { Message } from './onnx-file.js'

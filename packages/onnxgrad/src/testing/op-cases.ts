@@ -1,6 +1,5 @@
-import type { Graph } from '../graph/graph.js'
-import { sizeOf, type Value } from '../graph/types.js'
-import type { OpCase } from '../ops/define-op.js'
+import type { Graph, OpCase, OpDefinition, Value } from '../graph/graph.js'
+import { sizeOf } from '../graph/tensor.js'
 
 /** A deterministic point in the case's range: a low-discrepancy sequence, or well-separated steps in mixed order. */
 export function pointOf(test: OpCase): number[][] {
@@ -14,7 +13,12 @@ export function pointOf(test: OpCase): number[][] {
   )
 }
 
-/** Builds the application of operator `name` that the case describes. */
-export function applyCase(name: string, test: OpCase, graph: Graph, inputs: readonly Value[]): Value {
-  return test.build ? test.build(graph, inputs) : graph.apply(name, inputs, test.attributes)[0]!
+/** Builds the application of an operator that the case describes. */
+export function applyCase(
+  definition: OpDefinition,
+  test: OpCase,
+  graph: Graph,
+  inputs: readonly Value[],
+): Value {
+  return test.build ? test.build(graph, inputs) : graph.apply(definition, inputs, test.attributes)[0]!
 }

@@ -1,12 +1,17 @@
-import type { Shape, Value } from '../graph/types.js'
+import type { Value } from '../graph/graph.js'
+import type { Shape } from '../graph/tensor.js'
+import { erf, gelu, sigmoid, tanh } from '../ops/activation.js'
 import { einsum } from '../ops/einsum.js'
-import { add, div, mul, pow, sigmoid, where } from '../ops/elementwise.js'
+import { add, cos, div, exp, identity, log, mul, neg, pow, sin, sqrt, sub } from '../ops/elementwise.js'
 import { gather, gatherElements, gatherND, scatterElements } from '../ops/indexing.js'
-import { concat, expand, pad, slice, split, tile, transpose } from '../ops/layout.js'
+import { concat, expand, pad, slice, split, transpose } from '../ops/layout.js'
 import { gemm, matmul } from '../ops/matrix-product.js'
+import { logSoftmax, softmax } from '../ops/normalization.js'
 import { cumSum, reduceL2, reduceLogSumExp, reduceMean, reduceSum } from '../ops/reduction.js'
 import { flatten, reshape, squeeze, unsqueeze } from '../ops/reshaping.js'
 import { trilu } from '../ops/selection.js'
+import { tile } from '../ops/tile.js'
+import { where } from '../ops/where.js'
 
 /** Every value of a random graph broadcasts to this shape; its matrices are square, so that products keep it. */
 export const base: Shape = [2, 3, 3]
@@ -46,14 +51,18 @@ const [least, most] = [0.5, 2.5]
 const same = (a: number) => a
 const one = () => 1
 
-const unary = (name: string, bound: Choice['bound'], operand: 'any' | 'positive' = 'any'): Choice => ({
+const unary = (
+  build: (x: Value) => Value,
+  bound: Choice['bound'],
+  operand: 'any' | 'positive' = 'any',
+): Choice => ({
   operands: [operand],
-  build: ([x]) => x!.graph.apply(name, [x!])[0]!,
+  build: ([x]) => build(x!),
   bound,
 })
-const binary = (name: string, bound: Choice['bound']): Choice => ({
+const binary = (build: (a: Value, b: Value) => Value, bound: Choice['bound']): Choice => ({
   operands: ['any', 'any'],
-  build: ([a, b]) => a!.graph.apply(name, [a!, b!])[0]!,
+  build: ([a, b]) => build(a!, b!),
   bound,
 })
 const full = (build: (x: Value, axis: number) => Value, bound: Choice['bound'] = same): Choice => ({
@@ -83,9 +92,9 @@ const indices = (x: Value, shape: Shape, values: readonly number[]) =>
  * left out: central differences across a kink would fail by bad luck.
  */
 const choices: Record<string, Choice> = {
-  Add: binary('Add', (a, b) => a + b),
-  Sub: binary('Sub', (a, b) => a + b),
-  Mul: binary('Mul', (a, b) => a * b),
+  Add: binary(add, (a, b) => a + b),
+  Sub: binary(sub, (a, b) => a + b),
+  Mul: binary(mul, (a, b) => a * b),
   Div: { operands: ['any', 'positive'], build: ([a, b]) => div(a!, b!), bound: a => a / least },
   Pow: {
     operands: ['positive', 'any'],
@@ -97,22 +106,19 @@ const choices: Record<string, Choice> = {
     build: ([a, b]) => where(a!.graph.constant('bool', [3], [1, 0, 1]), a!, b!),
     bound: Math.max,
   },
-  Neg: unary('Neg', same),
-  Identity: unary('Identity', same),
-  Exp: unary('Exp', Math.exp),
-  Log: unary('Log', one, 'positive'),
-  Sqrt: unary('Sqrt', () => Math.sqrt(most), 'positive'),
-  Sin: unary('Sin', one),
-  Cos: unary('Cos', one),
-  Tanh: unary('Tanh', one),
-  Sigmoid: unary('Sigmoid', one),
-  Erf: { ...unary('Erf', one), single: true },
-  Gelu: { ...unary('Gelu', same), single: true },
-  Softmax: full((x, axis) => x.graph.apply('Softmax', [x], { axis })[0]!, one),
-  LogSoftmax: full(
-    (x, axis) => x.graph.apply('LogSoftmax', [x], { axis })[0]!,
-    a => 2 * a + Math.log(3),
-  ),
+  Neg: unary(neg, same),
+  Identity: unary(identity, same),
+  Exp: unary(exp, Math.exp),
+  Log: unary(log, one, 'positive'),
+  Sqrt: unary(sqrt, () => Math.sqrt(most), 'positive'),
+  Sin: unary(sin, one),
+  Cos: unary(cos, one),
+  Tanh: unary(tanh, one),
+  Sigmoid: unary(sigmoid, one),
+  Erf: { ...unary(erf, one), single: true },
+  Gelu: { ...unary(gelu, same), single: true },
+  Softmax: full(softmax, one),
+  LogSoftmax: full(logSoftmax, a => 2 * a + Math.log(3)),
   ReduceSum: reduction(reduceSum, a => 3 * a),
   ReduceMean: reduction(reduceMean, same),
   ReduceLogSumExp: reduction(reduceLogSumExp, a => a + Math.log(3)),

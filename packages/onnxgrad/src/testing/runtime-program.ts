@@ -1,5 +1,5 @@
 import { isMainThread } from 'node:worker_threads'
-import { tanh } from '../ops/elementwise.js'
+import { tanh } from '../ops/activation.js'
 import { linear } from '../ops/matrix-product.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { crossEntropy } from '../train/losses.js'

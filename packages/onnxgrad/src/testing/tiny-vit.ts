@@ -1,12 +1,15 @@
-import { sizeOf, type Value } from '../graph/types.js'
+import type { Device } from '../device.js'
+import type { Value } from '../graph/graph.js'
+import { type Feeds, sizeOf, type Tensor } from '../graph/tensor.js'
+import { gelu, relu } from '../ops/activation.js'
+import { cast } from '../ops/cast.js'
 import { conv2d } from '../ops/convolution.js'
-import { add, cast, div, relu } from '../ops/elementwise.js'
+import { add, div } from '../ops/elementwise.js'
 import { concat, expand, slice, swapLast, transpose } from '../ops/layout.js'
 import { linear, matmul } from '../ops/matrix-product.js'
 import { layerNorm, softmax } from '../ops/normalization.js'
 import { reshape } from '../ops/reshaping.js'
-import type { Device } from '../runtime/device.js'
-import type { Feeds, Runtime, Tensor } from '../runtime/session.js'
+import type { Runtime } from '../runtime/session.js'
 import { correctCount, crossEntropy } from '../train/losses.js'
 import { adamW } from '../train/optimizers.js'
 import { warmupCosine } from '../train/schedules.js'
@@ -80,7 +83,7 @@ function logits(pixels: Value, p: Readonly<Record<string, Value>>): Value {
     const norm = (name: string) => layerNorm(x, p[`${i}.${name}.scale`]!, p[`${i}.${name}.shift`]!, 1e-6)
     x = add(x, attention(norm('norm1'), p, i))
     const up = linear(norm('norm2'), p[`${i}.up`]!, p[`${i}.up.bias`]!)
-    x = add(x, linear(up.graph.apply('Gelu', [up])[0]!, p[`${i}.down`]!))
+    x = add(x, linear(gelu(up), p[`${i}.down`]!))
   }
   const first = slice(reshape(x, [BATCH, TOKENS, WIDTH]), [1], [0], [1])
   return linear(reshape(first, [BATCH, WIDTH]), p.head!)

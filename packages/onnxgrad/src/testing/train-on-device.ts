@@ -1,4 +1,4 @@
-import type { DeviceChoice } from '../runtime/device.js'
+import type { DeviceChoice } from '../device.js'
 import { matrixThroughput } from '../runtime/matrix-throughput.js'
 import { fallbacks, startRuntime } from '../runtime/node/index.js'
 import { batch, firstState, tinyViTStep, trainTinyViT } from './tiny-vit.js'

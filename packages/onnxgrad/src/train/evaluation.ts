@@ -1,6 +1,5 @@
 import { gradients } from '../autodiff/gradients.js'
-import { type Graph, GraphError } from '../graph/graph.js'
-import type { Value } from '../graph/types.js'
+import { type Graph, GraphError, type Value } from '../graph/graph.js'
 import { add, mul } from '../ops/elementwise.js'
 import { concat } from '../ops/layout.js'
 import { waitFor } from '../passes/wait-for.js'

@@ -1,4 +1,4 @@
-import type { Value } from '../graph/types.js'
+import type { Value } from '../graph/graph.js'
 import { add, sqrt } from '../ops/elementwise.js'
 import { reduceSumSquare } from '../ops/reduction.js'
 

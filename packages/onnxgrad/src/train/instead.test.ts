@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { mul, tanh } from '../ops/elementwise.js'
+import { tanh } from '../ops/activation.js'
+import { mul } from '../ops/elementwise.js'
 import { linear } from '../ops/matrix-product.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { crossEntropy } from './losses.js'

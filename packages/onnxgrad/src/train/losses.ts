@@ -1,6 +1,9 @@
-import { GraphError } from '../graph/graph.js'
-import { isFloat, sameShape, showType, type Value } from '../graph/types.js'
-import { add, cast, mul, neg } from '../ops/elementwise.js'
+import { isFloat } from '../graph/dtype.js'
+import { GraphError, type Value } from '../graph/graph.js'
+import { sameShape, showType } from '../graph/tensor.js'
+import { cast } from '../ops/cast.js'
+import { equal } from '../ops/comparison.js'
+import { add, mul, neg } from '../ops/elementwise.js'
 import { logSoftmax } from '../ops/normalization.js'
 import { reduceMean, reduceSum } from '../ops/reduction.js'
 import { reshape } from '../ops/reshaping.js'
@@ -18,7 +21,7 @@ export function oneHot(labels: Value, classes: number, dtype: Value['dtype']): V
     [1, classes],
     Array.from({ length: classes }, (_, i) => i),
   )
-  return cast(graph.apply('Equal', [column, all])[0]!, dtype)
+  return cast(equal(column, all), dtype)
 }
 
 /**
@@ -51,8 +54,7 @@ function logLikelihoods(logits: Value, targets: Value, smoothing: number): Value
  */
 export function correctCount(logits: Value, targets: Value): Value {
   if (!isFloat(logits.dtype)) throw new TypeError(`logits must be of a float type, not ${logits.dtype}`)
-  const { graph } = logits
   const called = argMax(logits, 1)
   const labels = isFloat(targets.dtype) ? argMax(targets, 1) : targets
-  return reduceSum(cast(graph.apply('Equal', [called, labels])[0]!, 'float32'), [0])
+  return reduceSum(cast(equal(called, labels), 'float32'), [0])
 }

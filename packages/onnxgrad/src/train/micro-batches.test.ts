@@ -2,9 +2,11 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Node } from '../graph/types.js'
-import { cast, div, mul, tanh } from '../ops/elementwise.js'
-import { transpose } from '../ops/layout.js'
+import type { Node } from '../graph/graph.js'
+import { tanh } from '../ops/activation.js'
+import { cast } from '../ops/cast.js'
+import { div, mul } from '../ops/elementwise.js'
+import { Slice, transpose } from '../ops/layout.js'
 import { linear } from '../ops/matrix-product.js'
 import { reshape } from '../ops/reshaping.js'
 import { startRuntime } from '../runtime/node/index.js'
@@ -132,7 +134,7 @@ describe('micro-batches', () => {
         const fed = new Set<Node | null>()
         for (const node of graph.nodes) {
           if (!node.name.startsWith(`micro${part}/`)) continue
-          if (node.op === 'Slice' && node.inputs[0]!.name in batch(0)) fed.add(node)
+          if (node.definition === Slice && node.inputs[0]!.name in batch(0)) fed.add(node)
           if (node.inputs.some(input => input?.producer && fed.has(input.producer))) fed.add(node)
         }
         const sliced = [...fed].filter(node => node!.inputs[0]!.producer !== null)

@@ -1,5 +1,6 @@
-import { GraphError } from '../graph/graph.js'
-import type { DType, Shape, Value } from '../graph/types.js'
+import type { DType } from '../graph/dtype.js'
+import { GraphError, type Value } from '../graph/graph.js'
+import type { Shape } from '../graph/tensor.js'
 import { slice } from '../ops/layout.js'
 
 /** A tensor fed at every step. */

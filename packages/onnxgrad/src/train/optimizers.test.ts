@@ -1,6 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Graph } from '../graph/graph.js'
-import type { Value } from '../graph/types.js'
+import type { Graph, Value } from '../graph/graph.js'
 import { add, mul, sub } from '../ops/elementwise.js'
 import { matmul } from '../ops/matrix-product.js'
 import { reduceMean } from '../ops/reduction.js'

@@ -1,4 +1,4 @@
-import type { Value } from '../graph/types.js'
+import type { Value } from '../graph/graph.js'
 import { add, div, mul, sqrt, sub } from '../ops/elementwise.js'
 
 /** What an optimizer is given for one parameter in one step. */

@@ -1,5 +1,5 @@
 import { InputError } from '../errors.js'
-import type { Shape } from '../graph/types.js'
+import type { Shape } from '../graph/tensor.js'
 
 /** A tensor of a model, float32. */
 export interface ParameterSpec {

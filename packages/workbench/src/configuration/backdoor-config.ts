@@ -1,22 +1,21 @@
-import { attackConfig, poisoningConfig, trainingConfig } from '@ageb/lab'
+import { attackConfig, expandPoisoning, poisoningConfig, trainingConfig } from '@ageb/lab'
 import { z } from 'zod'
 import { common } from './train-config.js'
 
-/** Configuration of a backdoor experiment: `ageb run` and `ageb demo`. */
-export const backdoorRunConfig = z.strictObject({
+const spelledOut = z.strictObject({
   kind: z.literal('backdoor'),
   ...common,
   surrogate: z
     .string()
     .default('vit-cifar10')
     .describe(
-      'checkpoint that triggers are computed with: a folder, an ONNX file, a bundled name or owner/name on the hub',
+      'checkpoint with which triggers are computed: a folder, an ONNX file, a bundled name or owner/name on the hub',
     ),
   victim: z
     .string()
     .default('vit-cifar10')
     .describe('checkpoint that is fine-tuned: a folder, a bundled name or owner/name on the hub'),
-  attack: attackConfig.prefault({ name: 'ageb' }),
+  attack: attackConfig.prefault({}),
   poisoning: poisoningConfig.prefault({}),
   training: trainingConfig.prefault({}),
   heldOut: z
@@ -24,13 +23,13 @@ export const backdoorRunConfig = z.strictObject({
     .min(0)
     .default(0)
     .describe(
-      'training images to part off and evaluate on in place of the test split, to choose parameters with',
-    ),
-  cleanTwin: z
-    .string()
-    .optional()
-    .describe(
-      "an earlier run's clean-model of the same victim, data, training and seed, to save its fine-tuning",
+      'number of training images that are held out and used for evaluation instead of the test split, to choose parameters',
     ),
 })
+
+/**
+ * Configuration of a backdoor experiment, for `ageb run` and `ageb demo`. Keys that are not given take their values from
+ * the attack's preset and from what its paper says about the poisoning.
+ */
+export const backdoorRunConfig = z.preprocess(config => expandPoisoning(config), spelledOut)
 export type BackdoorRunConfig = z.infer<typeof backdoorRunConfig>

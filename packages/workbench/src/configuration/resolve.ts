@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import type { z } from 'zod'
 
-/** The program was called wrongly: it ends with exit code 2. */
+/** Wrong usage, or a wrong configuration: the program ends with exit code 2. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
 
 type Plain = Record<string, unknown>
 
-/** Reads a YAML configuration file. Throws UsageError if it is missing or no mapping. */
+/** Reads a YAML configuration file. Throws UsageError if it is missing or not a mapping. */
 export async function readConfiguration(path: string): Promise<Plain> {
   const text = await readFile(path, 'utf8').catch(() => {
     throw new UsageError(`the configuration ${path} cannot be read: check the path`)
@@ -44,10 +44,17 @@ export function check<T>(schema: z.ZodType<T>, configuration: Plain, where: stri
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]!
   const at = issue.path.join('.')
+  const topic = issue.path.length > 0 ? ` ${String(issue.path[0])}` : ''
   if (issue.code === 'unrecognized_keys') {
-    const known = at ? ` under '${at}'` : ''
+    const under = at ? ` under '${at}'` : ''
     throw new UsageError(
-      `${where}: there is no key '${issue.keys[0]}'${known}; 'ageb help config' lists the keys`,
+      `${where}: there is no key '${issue.keys[0]}'${under}; 'ageb help config${topic}' lists the keys`,
+    )
+  }
+  if (issue.code === 'invalid_union' && 'options' in issue && issue.options) {
+    const known = issue.options.filter(option => option !== undefined).join(', ')
+    throw new UsageError(
+      `${where}: '${at}' must be one of ${known}; 'ageb help config${topic}' explains them`,
     )
   }
   throw new UsageError(`${where}: '${at}': ${issue.message}`)

@@ -1,62 +1,42 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { imageAt } from '@ageb/lab'
+import { imageAt, readAll } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import sharp from 'sharp'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { bundledDatasets } from './bundled/registry.js'
-import { loadSplit } from './dataset.js'
+import { openSplit, openSplits } from './dataset.js'
 import { openImageParquet } from './parquet.js'
-import { huggingfaceMetadata, type ImageRow, writeImageParquet } from './write-parquet.js'
+import { listener, plainPng, writeColumns, writeSplit } from './test-data.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'ageb-dataset-'))
 const cache = join(folder, 'cache')
-process.env.AGEB_CACHE = cache
 afterAll(() => rmSync(folder, { recursive: true }))
 beforeEach(() => {
   process.env.AGEB_CACHE = cache
 })
 
-const header = {
-  imageColumn: 'image',
-  labelColumn: 'label',
-  huggingface: huggingfaceMetadata('image', 'label', ['a', 'b']),
-}
+const names = ['a', 'b']
+const train = 'train-00000-of-00001.parquet'
+const file = (...path: string[]) => join(folder, ...path)
 
-async function pngRow(value: number, side = 4): Promise<ImageRow> {
-  const background = { r: value, g: value + 1, b: value + 2 }
-  const bytes = await sharp({ create: { width: side, height: side, channels: 3, background } })
-    .png()
-    .toBuffer()
-  return { bytes, path: null, label: value % 2 }
-}
-
-/** A new data set folder with the given files. */
-function write(name: string, files: Record<string, ImageRow[]>): string {
-  const dataset = join(folder, name)
-  mkdirSync(join(dataset, 'data'), { recursive: true })
-  for (const [file, rows] of Object.entries(files))
-    writeImageParquet(join(dataset, 'data', file), header, rows)
-  return dataset
+async function failing(options: Parameters<typeof openSplit>[0]): Promise<string> {
+  const error: unknown = await openSplit(options)
+    .then(readAll)
+    .catch((thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(InputError)
+  return (error as InputError).message
 }
 
 describe('the bundled subset', () => {
   it.each([
     ['train', 5000],
     ['test', 1000],
-  ])('has a balanced %s split of %i images', async (split, count) => {
-    const calls: [number, number][] = []
-    const set = await loadSplit({ dataset: 'cifar10-subset', split, progress: (...call) => calls.push(call) })
+  ])('has a balanced %s split of %i images, the same from the cache', async (split, count) => {
+    const monitor = listener()
+    const set = await readAll(await openSplit({ dataset: 'cifar10-subset', split, monitor }))
     expect(set).toMatchObject({ name: 'cifar10-subset', split, count, height: 32, width: 32 })
     expect(set.pixels).toHaveLength(count * 3072)
     expect(set.classNames).toHaveLength(10)
@@ -64,128 +44,145 @@ describe('the bundled subset', () => {
     for (let label = 0; label < 10; label++)
       expect(set.labels.filter(l => l === label)).toHaveLength(count / 10)
     expect([...set.labels.slice(0, 50)]).not.toEqual([...set.labels.slice(0, 50)].toSorted())
-    expect(calls.length).toBeGreaterThan(10)
-    expect(calls.at(-1)).toEqual([count, count])
+    expect(monitor).toMatchObject({ said: [], bars: [`reading ${split} files`, `reading ${split} images`] })
 
-    const again: [number, number][] = []
-    const cached = await loadSplit({
-      dataset: 'cifar10-subset',
-      split,
-      progress: (...call) => again.push(call),
-    })
-    expect(again).toEqual([[count, count]])
+    const again = listener()
+    const source = await openSplit({ dataset: 'cifar10-subset', split, monitor: again })
+    const cached = await readAll(source)
+    expect(again.bars).not.toContain(`reading ${split} images`)
     expect(cached.labels).toEqual(set.labels)
     expect(cached.classNames).toEqual(set.classNames)
     expect(Buffer.compare(cached.pixels, set.pixels)).toBe(0)
   })
 
   it('decodes as sharp does', async () => {
-    const set = await loadSplit({ dataset: 'cifar10-subset', split: 'test' })
+    const source = await openSplit({ dataset: 'cifar10-subset', split: 'test' })
     const path = join(fileURLToPath(bundledDatasets[0]!.folder), 'plain_text', 'test-00000-of-00001.parquet')
-    const { value: batch } = await (await openImageParquet(path)).batches().next()
-    for (const row of [0, 17, 999]) {
+    const parquet = (await openImageParquet(path))!
+    const labels = await parquet.labels()
+    const { value: batch } = await parquet.images().next()
+    const out = new Uint8Array(3 * 3072)
+    await source.read([999, 0, 17], out)
+    for (const [i, row] of [999, 0, 17].entries()) {
       const raw = await sharp(batch!.images[row]!).raw().toBuffer()
-      expect([...imageAt(set, row)]).toEqual([0, 1, 2].flatMap(c => [...raw].filter((_, i) => i % 3 === c)))
-      expect(set.labels[row]).toBe(batch!.labels[row])
+      expect([...out.subarray(i * 3072, (i + 1) * 3072)]).toEqual(
+        [0, 1, 2].flatMap(c => [...raw].filter((_, j) => j % 3 === c)),
+      )
+      expect(source.labels[row]).toBe(labels[row])
     }
   })
 })
 
-describe('loadSplit', () => {
-  it('puts the shards of a folder together in order', async () => {
-    const rows = await Promise.all([10, 21, 30, 41, 50].map(value => pngRow(value)))
-    const dataset = write('shards', {
-      'train-00001-of-00002.parquet': rows.slice(2),
-      'train-00000-of-00002.parquet': rows.slice(0, 2),
-    })
-    const set = await loadSplit({ dataset, split: 'train' })
+describe('openSplit', () => {
+  it('puts the shards of a folder together in order, and passes over one without rows', async () => {
+    const dataset = file('shards')
+    await writeSplit(join(dataset, 'data', 'train-00000-of-00003.parquet'), [0, 1], { names, first: 10 })
+    writeColumns(join(dataset, 'data', 'train-00001-of-00003.parquet'), [
+      { name: 'image', type: 'image', data: [] },
+      { name: 'label', type: 'number', data: [] },
+    ])
+    await writeSplit(join(dataset, 'data', 'train-00002-of-00003.parquet'), [0, 1, 0], { names, first: 30 })
+    const set = await readAll(await openSplit({ dataset, split: 'train' }))
     expect(set).toMatchObject({ name: 'shards', count: 5, height: 4, width: 4, classNames: ['a', 'b'] })
     expect([...set.labels]).toEqual([0, 1, 0, 1, 0])
-    expect([0, 1, 2, 3, 4].map(i => imageAt(set, i)[16])).toEqual([11, 22, 31, 42, 51])
+    expect([0, 1, 2, 3, 4].map(i => imageAt(set, i)[16])).toEqual([11, 12, 31, 32, 33])
   })
 
   it('resizes images that differ, and refuses them if no size is given', async () => {
-    const dataset = write('sizes', { 'test.parquet': [await pngRow(7), await pngRow(8, 6)] })
-    await expect(loadSplit({ dataset, split: 'test' })).rejects.toThrow('6×6 pixels but the first is 4×4')
-    const set = await loadSplit({ dataset, split: 'test', size: 5 })
+    const dataset = file('sizes')
+    const images = [await plainPng(7), await plainPng(8, 6)]
+    writeColumns(join(dataset, 'test.parquet'), [
+      { name: 'image', type: 'image', data: images },
+      { name: 'label', type: 'number', data: [0, 1] },
+    ])
+    expect(await failing({ dataset, split: 'test' })).toContain(
+      'row 1: the image is 6×6 pixels but the first is 4×4',
+    )
+    const set = await readAll(await openSplit({ dataset, split: 'test', size: 5 }))
     expect(set).toMatchObject({ count: 2, height: 5, width: 5 })
     expect(new Set(imageAt(set, 1).subarray(0, 25))).toEqual(new Set([8]))
   })
 
-  it('decodes again when the cache is cut short, altered or of another version', async () => {
-    const dataset = write('damage', { 'test.parquet': [await pngRow(70), await pngRow(81)] })
-    process.env.AGEB_CACHE = join(folder, 'damaged')
-    const load = () => loadSplit({ dataset, split: 'test' })
-    const set = await load()
-    const file = (ending: string) =>
-      join(folder, 'damaged', readdirSync(join(folder, 'damaged')).find(name => name.endsWith(ending))!)
-    const harms = [
-      () => truncateSync(file('.bin'), 10),
-      () => writeFileSync(file('.bin'), readFileSync(file('.bin')).fill(0, 5, 6)),
-      () => writeFileSync(file('.json'), '{'),
-      () =>
-        writeFileSync(
-          file('.json'),
-          readFileSync(file('.json'), 'utf8').replace('"version":1', '"version":0'),
-        ),
-      () => rmSync(file('.bin')),
+  it('is what its files are and what is done with them, wherever they lie', async () => {
+    const write = (name: string, first: number, labels = [0, 1], classes = names) =>
+      writeSplit(file(name, 'train.parquet'), labels, { names: classes, first })
+    await write('one', 70)
+    await write('same', 70)
+    await write('other-pixels', 90)
+    await write('other-labels', 70, [1, 0])
+    await write('other-names', 70, [0, 1], ['a', 'c'])
+    const id = async (name: string, size?: number) =>
+      (await openSplit({ dataset: file(name), split: 'train', size })).id
+    const one = await id('one')
+    expect(one).toMatch(/^[0-9a-f]{64}$/)
+    expect(await id('same')).toBe(one)
+    const others = [
+      await id('other-pixels'),
+      await id('other-labels'),
+      await id('other-names'),
+      await id('one', 4),
+      await id('one', 8),
     ]
-    for (const harm of harms) {
-      harm()
-      expect(await load()).toEqual(set)
-      expect(readFileSync(file('.bin')).equals(set.pixels)).toBe(true)
-    }
-    expect(readdirSync(join(folder, 'damaged'))).toHaveLength(2)
+    expect(new Set([one, ...others]).size).toBe(6)
   })
 
-  it('goes on without a cache, saying so once', async () => {
-    const dataset = write('uncached', {
-      'test.parquet': [await pngRow(70)],
-      'train.parquet': [await pngRow(71)],
-    })
-    writeFileSync(join(folder, 'file'), '')
-    process.env.AGEB_CACHE = join(folder, 'file', 'cache')
-    const warnings: string[] = []
-    for (const split of ['test', 'train']) {
-      const set = await loadSplit({ dataset, split, warn: message => warnings.push(message) })
-      expect(set.count).toBe(1)
-    }
-    expect(warnings).toHaveLength(1)
-    expect(warnings[0]).toContain('Going on without a cache')
-  })
-
-  it('follows the content of files, not their place', async () => {
-    const dataset = write('changing', { 'test.parquet': [await pngRow(70)] })
-    expect((await loadSplit({ dataset, split: 'test' })).pixels[0]).toBe(70)
-    write('changing', { 'test.parquet': [await pngRow(90)] })
-    expect((await loadSplit({ dataset, split: 'test' })).pixels[0]).toBe(90)
+  it('follows the content of files, though they change within a moment', async () => {
+    const dataset = file('changing')
+    const red = async () => (await readAll(await openSplit({ dataset, split: 'test' }))).pixels[0]
+    await writeSplit(join(dataset, 'test.parquet'), [0, 1], { names, first: 70 })
+    expect(await red()).toBe(70)
+    await writeSplit(join(dataset, 'test.parquet'), [0, 1], { names, first: 90 })
+    expect(await red()).toBe(90)
   })
 
   it('says what is wrong in one sentence', async () => {
-    const bad = { bytes: Uint8Array.of(1, 2, 3), path: null, label: 0 }
-    const dataset = write('bad', { 'train.parquet': [await pngRow(1), bad], 'validation.parquet': [bad] })
-    const failing = async (options: Parameters<typeof loadSplit>[0]) => {
-      const error: unknown = await loadSplit(options).catch((thrown: unknown) => thrown)
-      expect(error).toBeInstanceOf(InputError)
-      return (error as InputError).message
-    }
+    const dataset = file('bad')
+    const bad = Uint8Array.of(1, 2, 3)
+    const write = (name: string, images: Uint8Array[]) =>
+      writeColumns(join(dataset, name), [
+        { name: 'image', type: 'image', data: images },
+        { name: 'label', type: 'number', data: images.map((_, i) => i) },
+      ])
+    write('train.parquet', [await plainPng(1), bad])
+    write('extra.parquet', [bad])
     expect(await failing({ dataset, split: 'test' })).toContain(
-      "no split 'test': choose one of train, validation.",
+      "no split 'test': choose one of extra, train.",
     )
     expect(await failing({ dataset, split: 'train' })).toContain(
       'train.parquet, row 1: the image cannot be decoded',
     )
-    expect(await failing({ dataset, split: 'validation' })).toContain('row 0: the image cannot be decoded')
-    expect(await failing({ dataset: join(folder, 'nowhere'), split: 'test' })).toContain('nowhere')
+    expect(await failing({ dataset, split: 'extra' })).toContain('row 0: the image cannot be decoded')
+    expect(await failing({ dataset: file('nowhere'), split: 'test' })).toContain('nowhere')
     expect(await failing({ dataset: 'no such', split: 'test' })).toContain("There is no data set 'no such'")
-    expect(await failing({ dataset: 'cifar10-subset', split: 'dev' })).toContain('choose one of test, train')
-    const file = join(dataset, 'data', 'train.parquet')
-    expect(await failing({ dataset: file, split: 'train' })).toContain('is a file: give the folder')
+    expect(await failing({ dataset: 'cifar10-subset', split: 'extra' })).toContain(
+      'choose one of test, train',
+    )
+    expect(await failing({ dataset: join(dataset, 'train.parquet'), split: 'train' })).toContain(
+      'is a file: give the folder',
+    )
     expect(await failing({ dataset, split: 'train', size: 0 })).toContain(
       'An image size of 0 is not possible',
     )
-    const huge = { dataset: 'cifar10-subset', split: 'train', size: 4096 }
-    expect(await failing(huge)).toContain('234.4 GiB decoded, and 4 GiB are allowed')
+  })
+
+  it('takes a validation split where there is no test split, and says so once', async () => {
+    const dataset = file('validation')
+    await writeSplit(join(dataset, train), [0, 1], { names })
+    await writeSplit(join(dataset, 'validation-00000-of-00001.parquet'), [0, 1], { names, first: 50 })
+    const monitor = listener()
+    const [, test] = await openSplits({ dataset, splits: ['train', 'test'], monitor })
+    await openSplit({ dataset, split: 'test', monitor })
+    expect(test.split).toBe('validation')
+    expect(monitor.said).toEqual(["validation: the split 'validation' is taken for 'test'."])
+  })
+
+  it('stops when it is asked to', async () => {
+    const dataset = file('stopped')
+    await writeSplit(join(dataset, train), [0, 1], { names })
+    const reason = new Error('enough')
+    await expect(openSplit({ dataset, split: 'train', signal: AbortSignal.abort(reason) })).rejects.toBe(
+      reason,
+    )
   })
 
   it('loads all of CIFAR-10', async context => {
@@ -195,7 +192,7 @@ describe('loadSplit', () => {
       console.info(reason)
       return context.skip(reason)
     }
-    const set = await loadSplit({ dataset, split: 'test' })
+    const set = await readAll(await openSplit({ dataset, split: 'test' }))
     expect(set).toMatchObject({ count: 10000, height: 32, width: 32 })
     for (let label = 0; label < 10; label++) expect(set.labels.filter(l => l === label)).toHaveLength(1000)
   })

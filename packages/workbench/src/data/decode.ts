@@ -1,23 +1,18 @@
+import type { ImageSize } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
-import sharp from 'sharp'
-import type { EncodedBatch } from './parquet.js'
-
-/** Height and width in pixels. */
-export interface PixelSize {
-  readonly height: number
-  readonly width: number
-}
+import sharp, { type OutputInfo, type Sharp } from 'sharp'
+import { readImageHeader } from './image-header.js'
+import { upscalerFor } from './upscale.js'
 
 /** One decoded image: uint8, 3 × height × width, RGB. */
-export interface RgbImage extends PixelSize {
+export interface RgbImage extends ImageSize {
   readonly pixels: Uint8Array
+  /** How many pictures the file has; more than one of an animation or a document, of which the first is taken. */
+  readonly frames: number
 }
 
 /** Larger images are refused before they are decoded: 64 megapixels, 200 MB as RGB. */
 const maxPixels = 2 ** 26
-
-/** Enough that libuv's four threads never wait for JavaScript; more would only hold more memory. */
-const inFlight = 8
 
 // Many small images are decoded at once, and none twice: threads within one, or a cache, would only cost.
 sharp.concurrency(1)
@@ -27,113 +22,108 @@ sharp.cache(false)
 const reading = { limitInputPixels: maxPixels, failOn: 'error', ignoreIcc: true } as const
 
 /**
- * Decodes one encoded image (PNG, JPEG, WebP, …) to RGB. Grey becomes RGB, transparency is dropped (not
- * blended), and an orientation in the file's metadata is applied, as the Hugging Face loaders do.
+ * Decodes one encoded image (PNG, JPEG, WebP, …) to RGB: the one decoder of data sets, triggers and predictions. Grey
+ * becomes RGB, 16 bits become 8, transparency is dropped (not blended), an orientation in the file's metadata is
+ * applied, and of an animation the first frame is taken, as the Hugging Face loaders do. CMYK becomes the bytes that
+ * Pillow's `convert('RGB')` makes of it.
  *
  * @param size resize to this with Lanczos3, ignoring the aspect ratio; as stored if not given
  * @throws Error of the decoder if the bytes are no image, are damaged or have more than 64 megapixels
  */
-export async function decodeRgb(encoded: Uint8Array, size?: PixelSize): Promise<RgbImage> {
-  let image = sharp(encoded, reading).autoOrient()
-  if (size) image = image.resize({ width: size.width, height: size.height, fit: 'fill', kernel: 'lanczos3' })
+export async function decodeRgb(encoded: Uint8Array, size?: ImageSize): Promise<RgbImage> {
+  const header = readImageHeader(encoded)
+  // Reading the header in full costs as much as decoding a small image, so it is done only where it tells something.
+  const { space, pages: frames = 1 } =
+    header.inks === undefined || header.mayHavePages ? await sharp(encoded, reading).metadata() : {}
+  if (header.inks || space === 'cmyk') return { ...(await decodeInks(encoded, size)), frames }
+  const { plain } = header
+  const upscale = plain && size && isLarger(size, plain) ? await upscalerFor(plain, size) : undefined
+  if (!upscale || !size) return { ...(await toRgb(sharp(encoded, reading).autoOrient(), size)), frames }
+  const { data, info } = await rawRgb(sharp(encoded, reading))
+  if (info.height !== plain?.height || info.width !== plain.width)
+    throw new Error(`it decodes to ${info.width}×${info.height} pixels, but declares other ones`)
+  return { height: size.height, width: size.width, pixels: upscale(data), frames }
+}
+
+/** `decodeRgb` of a picture that a person gives, as stored. */
+export const decodePicture = (encoded: Uint8Array): Promise<RgbImage> => decodeRgb(encoded)
+
+/**
+ * Resizes RGB values as `decodeRgb` does.
+ *
+ * @param planar uint8, 3 × height × width
+ */
+export async function resizeRgb(planar: Uint8Array, from: ImageSize, to: ImageSize): Promise<Uint8Array> {
+  return isEqual(from, to) ? planar : resized(toInterleaved(planar), from, to)
+}
+
+async function resized(interleaved: Uint8Array, from: ImageSize, to: ImageSize): Promise<Uint8Array> {
+  const upscale = isLarger(to, from) ? await upscalerFor(from, to) : undefined
+  if (upscale) return upscale(interleaved)
+  const raw = { width: from.width, height: from.height, channels: 3 } as const
+  return (await toRgb(sharp(interleaved, { raw }), to)).pixels
+}
+
+const isEqual = (a: ImageSize, b: ImageSize) => a.height === b.height && a.width === b.width
+const isLarger = (a: ImageSize, b: ImageSize) => a.height > b.height && a.width > b.width
+
+async function toRgb(image: Sharp, size: ImageSize | undefined): Promise<ImageSize & { pixels: Uint8Array }> {
+  const sized = size
+    ? image.resize({ width: size.width, height: size.height, fit: 'fill', kernel: 'lanczos3' })
+    : image
+  const { data, info } = await rawRgb(sized)
+  return { height: info.height, width: info.width, pixels: toPlanar(data) }
+}
+
+/** Interleaved RGB. */
+async function rawRgb(image: Sharp): Promise<{ data: Uint8Array; info: OutputInfo }> {
   const { data, info } = await image
     .removeAlpha()
     .toColourspace('srgb')
     .raw()
     .toBuffer({ resolveWithObject: true })
   if (info.channels !== 3) throw new Error(`it decodes to ${info.channels} channels`)
-  return { height: info.height, width: info.width, pixels: toPlanar(data) }
+  return { data, info }
 }
 
-/**
- * As `decodeRgb`, and CMYK too becomes the bytes that Pillow's `convert('RGB')` makes of it. It reads the header
- * twice, which is too slow for data sets of small images.
- *
- * @throws Error as `decodeRgb`
- */
-export async function decodePicture(encoded: Uint8Array): Promise<RgbImage> {
-  const { space } = await sharp(encoded, reading).metadata()
-  if (space !== 'cmyk') return decodeRgb(encoded)
+async function decodeInks(
+  encoded: Uint8Array,
+  size: ImageSize | undefined,
+): Promise<ImageSize & { pixels: Uint8Array }> {
   const { data, info } = await sharp(encoded, reading)
     .autoOrient()
     .pipelineColourspace('cmyk')
     .toColourspace('cmyk')
     .raw()
     .toBuffer({ resolveWithObject: true })
-  return { height: info.height, width: info.width, pixels: cmykToRgb(data) }
+  const lights = cmykToRgb(data)
+  const { height, width } = info
+  if (!size || isEqual(size, info)) return { height, width, pixels: toPlanar(lights) }
+  return { height: size.height, width: size.width, pixels: await resized(lights, info, size) }
 }
 
-/** Four interleaved inks to three planes of light: what neither the ink nor black takes away. */
+/** Four interleaved inks to three interleaved lights: what neither the ink nor black takes away. */
 function cmykToRgb(inks: Uint8Array): Uint8Array {
-  const plane = inks.length / 4
-  const pixels = new Uint8Array(3 * plane)
-  for (let i = 0; i < plane; i++) {
+  const count = inks.length / 4
+  const lights = new Uint8Array(3 * count)
+  for (let i = 0; i < count; i++) {
     const light = 255 - inks[4 * i + 3]!
-    for (let c = 0; c < 3; c++) pixels[c * plane + i] = light - Math.round((inks[4 * i + c]! * light) / 255)
+    for (let c = 0; c < 3; c++) lights[3 * i + c] = light - Math.round((inks[4 * i + c]! * light) / 255)
   }
-  return pixels
+  return lights
 }
 
 /**
- * Decodes the images of a batch into `pixels` in order (each 3 × height × width), a few at a time.
+ * Puts what a decoder found wrong into one sentence.
  *
- * @param batch the images
- * @param path the file they are from, for messages
- * @param size what they must measure; with `resize` what they are made to measure
- * @param pixels as many bytes as the batch fills
- * @param decoded called after each image
- * @throws InputError that names file and row if an image cannot be decoded or is of another size
+ * @param where file and row
  */
-export async function decodeBatch(
-  batch: EncodedBatch,
-  path: string,
-  { size, resize }: { size: PixelSize; resize: boolean },
-  pixels: Uint8Array,
-  decoded: () => void,
-): Promise<void> {
-  const length = 3 * size.height * size.width
-  let next = 0
-  let failed = false
-  const worker = async () => {
-    while (next < batch.images.length && !failed) {
-      const index = next++
-      const where = `${path}, row ${batch.firstRow + index}`
-      try {
-        const image = await decodeRow(batch.images[index]!, where, resize ? size : undefined)
-        if (image.height !== size.height || image.width !== size.width) {
-          throw new InputError(
-            `${where}: the image is ${image.width}×${image.height} pixels but the first is ` +
-              `${size.width}×${size.height}: give a size to resize all to.`,
-          )
-        }
-        pixels.set(image.pixels, index * length)
-        decoded()
-      } catch (error) {
-        // Lets the other workers stop, so that nothing runs on after the batch has been given up.
-        failed = true
-        throw error
-      }
-    }
-  }
-  const results = await Promise.allSettled(Array.from({ length: inFlight }, worker))
-  for (const result of results) if (result.status === 'rejected') throw result.reason
-}
-
-/**
- * As `decodeRgb`, for one row of a file.
- *
- * @param where file and row, for the message
- * @throws InputError
- */
-export async function decodeRow(encoded: Uint8Array, where: string, size?: PixelSize): Promise<RgbImage> {
-  try {
-    return await decodeRgb(encoded, size)
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error)
-    throw new InputError(
-      `${where}: the image cannot be decoded (${reason}): fetch the file again or leave the row out.`,
-    )
-  }
+export function undecodable(where: string, error: unknown): InputError {
+  if (error instanceof InputError) return error
+  const reason = error instanceof Error ? error.message.split('\n')[0] : String(error)
+  return new InputError(
+    `${where}: the image cannot be decoded (${reason}): fetch the file again or leave the image out.`,
+  )
 }
 
 /** Height × width × 3 to 3 × height × width. */
@@ -146,4 +136,12 @@ function toPlanar(interleaved: Uint8Array): Uint8Array {
     planar[i + 2 * plane] = interleaved[j + 2]!
   }
   return planar
+}
+
+/** 3 × height × width to height × width × 3. */
+function toInterleaved(planar: Uint8Array): Uint8Array {
+  const plane = planar.length / 3
+  const interleaved = new Uint8Array(planar.length)
+  for (let i = 0; i < plane; i++) for (let c = 0; c < 3; c++) interleaved[3 * i + c] = planar[c * plane + i]!
+  return interleaved
 }

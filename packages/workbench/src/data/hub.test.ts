@@ -6,7 +6,9 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseHubId } from '../hub/hub.js'
 import { startTestHub, type TestHub } from '../hub/test-hub.js'
-import { loadSplit } from './dataset.js'
+import { type Monitor, silent } from '../runs/monitor.js'
+import { openSplit } from './dataset.js'
+import { listener } from './test-data.js'
 import { huggingfaceMetadata, writeImageParquet } from './write-parquet.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'ageb-hub-'))
@@ -60,8 +62,7 @@ describe('parseHubId', () => {
 
 describe('a data set on the hub', () => {
   it("is fetched once, only the split's files, then serves offline and when the hub is away", async () => {
-    const load = (warn?: (message: string) => void) =>
-      loadSplit({ dataset: repo, split: 'train', size: 4, warn })
+    const load = (monitor?: Monitor) => openSplit({ dataset: repo, split: 'train', size: 4, monitor })
     process.env.HF_HUB_OFFLINE = '1'
     await expect(load()).rejects.toThrow('HF_HUB_OFFLINE forbids fetching it')
     expect(hub.requests).toEqual([])
@@ -86,19 +87,20 @@ describe('a data set on the hub', () => {
     delete process.env.HF_HUB_OFFLINE
     process.env.HF_ENDPOINT = 'http://127.0.0.1:1'
     const warnings: string[] = []
-    expect((await load(message => warnings.push(message))).labels).toEqual(set.labels)
+    const monitor = { ...silent, say: (text: string) => void warnings.push(text) }
+    expect((await load(monitor)).labels).toEqual(set.labels)
     expect(warnings[0]).toContain('cannot be reached')
   })
 
   it('that does not exist, or cannot be fetched, is said so in one sentence', async () => {
     const failing = async (dataset: string, split = 'test') => {
-      const error: unknown = await loadSplit({ dataset, split }).catch((thrown: unknown) => thrown)
+      const error: unknown = await openSplit({ dataset, split }).catch((thrown: unknown) => thrown)
       expect(error).toBeInstanceOf(InputError)
       return (error as InputError).message
     }
     expect(await failing('nobody/nothing')).toMatch(/no folder nobody\/nothing here, and .* answers 404/)
     expect(await failing(`${repo}@other`)).toContain('answers 404')
-    expect(await failing(repo, 'validation')).toContain("no split 'validation': choose one of test, train.")
+    expect(await failing(repo, 'extra')).toContain("no split 'extra': choose one of test, train.")
     process.env.HF_TOKEN = 'secret'
     const message = await failing(repo)
     expect(message).toContain("HF_TOKEN must start with 'hf_'")
@@ -106,5 +108,35 @@ describe('a data set on the hub', () => {
     delete process.env.HF_TOKEN
     process.env.HF_ENDPOINT = 'http://127.0.0.1:1'
     expect(await failing('nobody/nothing')).toContain('check the connection')
+  })
+
+  it('may have several configurations, name its splits otherwise, or hold no Parquet', async () => {
+    const parquet = files.get('data/test-00000-of-00001.parquet')!
+    const others = new Map([
+      ['fine/train/0000.parquet', parquet],
+      ['fine/validation/0000.parquet', parquet],
+      ['coarse/train/0000.parquet', parquet],
+      ['pictures/dev/cat/1.jpg', Buffer.from('no image')],
+    ])
+    const second = await startTestHub('datasets/somebody/several', others)
+    process.env.HF_ENDPOINT = second.url
+    try {
+      const monitor = listener()
+      const open = (dataset: string, split: string) => openSplit({ dataset, split, monitor })
+      await expect(open('somebody/several', 'train')).rejects.toThrow(
+        'several folders (coarse, fine): give the path of one of them, or on the hub owner/name:FOLDER.',
+      )
+      expect((await open('somebody/several:fine', 'train')).count).toBe(5)
+      expect((await open('somebody/several:fine@main', 'test')).split).toBe('validation')
+      expect(monitor.said).toEqual(["somebody/several: the split 'validation' is taken for 'test'."])
+      await expect(open('somebody/several:pictures', 'dev')).rejects.toThrow(
+        'somebody/several@refs/convert/parquet',
+      )
+      expect(
+        second.requests.filter(path => path.includes('/resolve/')).every(path => path.includes('/fine/')),
+      ).toBe(true)
+    } finally {
+      second.close()
+    }
   })
 })

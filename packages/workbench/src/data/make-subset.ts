@@ -7,8 +7,8 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InputError } from 'onnxgrad'
 import { sha256OfFile } from './cache.js'
-import { openImageParquet } from './parquet.js'
-import { filesOfSplit } from './split-files.js'
+import { filesOfSplit } from './layouts/split-files.js'
+import { type ImageParquet, openImageParquet } from './parquet.js'
 import { balancedIndices } from './take.js'
 import { type ImageRow, writeImageParquet } from './write-parquet.js'
 
@@ -32,23 +32,27 @@ async function main(sourceDir: string | undefined, outDir: string | undefined): 
 
 async function writeSubset(sourceDir: string, split: string, n: number, target: string): Promise<void> {
   const paths = readdirSync(sourceDir, { recursive: true }).map(path => String(path).replaceAll('\\', '/'))
-  const files = filesOfSplit(paths, split, sourceDir)
-  const sources = await Promise.all(files.map(path => openImageParquet(join(sourceDir, path))))
+  const found = filesOfSplit(paths, split, sourceDir)
+  if (found.layout !== 'parquet') throw new InputError(`${sourceDir} is not in the hub's layout: fetch it.`)
   const rows: ImageRow[] = []
-  for (const source of sources) {
-    for await (const { images, names, labels } of source.batches()) {
+  let first: ImageParquet | undefined
+  for (const path of found.files) {
+    const source = await openImageParquet(join(sourceDir, path))
+    first ??= source
+    if (!source) continue
+    const labels = await source.labels()
+    for await (const { firstRow, images, names } of source.images())
       for (const [i, bytes] of images.entries())
-        rows.push({ bytes, path: names[i] ?? null, label: labels[i]! })
-    }
+        rows.push({ bytes, path: names[i] ?? null, label: Number(labels[firstRow + i]) })
   }
-  const first = sources[0]!
-  if (!first.classNames)
+  if (!first?.columns.classNames)
     throw new InputError(`${sourceDir} does not name its classes: use a source that does.`)
+  const { columns, huggingface } = first
   const labels = Int32Array.from(rows, ({ label }) => label)
-  const chosen = balancedIndices(labels, first.classNames.length, n, seed)
+  const chosen = balancedIndices(labels, first.columns.classNames.length, n, seed)
   writeImageParquet(
     target,
-    first,
+    { imageColumn: columns.image, labelColumn: columns.label, huggingface },
     Array.from(chosen, index => rows[index]!),
   )
 }

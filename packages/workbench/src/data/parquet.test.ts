@@ -27,11 +27,13 @@ const path = (name: string) => join(folder, `${name}.parquet`)
 
 async function readAll(file: string) {
   const parquet = await openImageParquet(file)
+  if (!parquet) return { parquet, read: [] }
+  const labels = await parquet.labels()
   const read: ImageRow[] = []
-  for await (const { images, names, labels, firstRow } of parquet.batches()) {
+  for await (const { images, names, firstRow } of parquet.images()) {
     expect(firstRow).toBe(read.length)
     for (const [i, bytes] of images.entries()) {
-      read.push({ bytes: Uint8Array.from(bytes), path: names[i]!, label: labels[i]! })
+      read.push({ bytes: Uint8Array.from(bytes), path: names[i]!, label: Number(labels[firstRow + i]) })
     }
   }
   return { parquet, read }
@@ -52,24 +54,25 @@ describe('openImageParquet', () => {
   it('reads back what was written, by the declared columns', async () => {
     writeImageParquet(path('named'), named, rows)
     const { parquet, read } = await readAll(path('named'))
-    expect(parquet).toMatchObject({ ...named, rows: 1500, classNames })
+    expect(parquet).toMatchObject({ rows: 1500, huggingface: named.huggingface })
+    expect(parquet?.columns).toMatchObject({ image: 'img', label: 'kind', labelKind: 'number', classNames })
     expect(read).toEqual(rows)
   })
 
-  it('finds the columns by type where nothing is declared', async () => {
+  it('finds the image by its type and the label by its name where nothing is declared', async () => {
     writeImageParquet(
       path('bare'),
       { imageColumn: 'picture', labelColumn: 'y', huggingface: undefined },
       rows,
     )
     const { parquet, read } = await readAll(path('bare'))
-    expect(parquet).toMatchObject({ imageColumn: 'picture', labelColumn: 'y', classNames: undefined })
+    expect(parquet?.columns).toMatchObject({ image: 'picture', label: 'y', classNames: undefined })
     expect(read).toEqual(rows)
   })
 
-  it('reads the columns by type where the metadata is no JSON', async () => {
-    writeImageParquet(path('odd'), { ...named, huggingface: '{' }, rows)
-    expect((await openImageParquet(path('odd'))).labelColumn).toBe('kind')
+  it('does without metadata that is no JSON', async () => {
+    writeImageParquet(path('odd'), { ...named, labelColumn: 'label', huggingface: '{' }, rows)
+    expect((await openImageParquet(path('odd')))?.columns.label).toBe('label')
   })
 
   it('says that a file is missing, empty, cut, a pointer or something else', async () => {
@@ -132,14 +135,16 @@ describe('openImageParquet', () => {
       columnData: [{ name: 'image', data: [{ bytes: Uint8Array.of(1) }] }],
     })
     expect(await failure(path('unlabelled'))).toContain(
-      'has no integer label column among its columns `image`',
+      'has no column that is known to be the label among its columns `image`',
     )
   })
 
   it('refuses labels outside the classes and images without bytes, naming the row', async () => {
     writeImageParquet(path('label'), named, [...rows.slice(0, 7), { ...rows[0]!, label: 3 }])
     expect(await failure(path('label'))).toContain('row 7: label 3 is not a class, expected 0 to 2')
-    writeImageParquet(path('negative'), { ...named, huggingface: undefined }, [{ ...rows[0]!, label: -1 }])
+    writeImageParquet(path('negative'), { ...named, labelColumn: 'label', huggingface: undefined }, [
+      { ...rows[0]!, label: -1 },
+    ])
     expect(await failure(path('negative'))).toContain('row 0: label -1 is not a class')
     parquetWriteFile({
       filename: path('nulls'),

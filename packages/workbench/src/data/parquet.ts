@@ -1,17 +1,18 @@
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import {
   type AsyncBuffer,
-  asyncBufferFromFile,
+  type ColumnMetaData,
   type FileMetaData,
   parquetMetadataAsync,
   parquetSchema,
+  type RowGroup,
   type SchemaTree,
 } from 'hyparquet'
 import { InputError } from 'onnxgrad'
-import { z } from 'zod'
-import { chunkRange, maxUnpackedBytes, readLeafColumn } from './parquet-column.js'
+import { chunkRange, readLeafColumn, readLeafPages } from './parquet-column.js'
+import { type ChosenColumns, type ColumnChoice, chooseColumns } from './parquet-schema.js'
 
-/** Encoded images of one row group, in the file's order. */
+/** Encoded images of one page, in the file's order. */
 export interface EncodedBatch {
   /** Row of the first image within its file, from 0. */
   readonly firstRow: number
@@ -19,71 +20,79 @@ export interface EncodedBatch {
   readonly images: readonly Uint8Array[]
   /** The file names the publisher gave, where there are any. */
   readonly names: readonly (string | null)[]
-  /** One class index an image, 0 or more (and below the number of class names, if the file has those). */
-  readonly labels: Int32Array
 }
 
 /** One Parquet file of an image-classification split, opened: its metadata is read, not its rows. */
 export interface ImageParquet {
   readonly path: string
-  /** Rows as the metadata has it; `batches` throws if the file holds another number. */
+  /** Rows as the metadata has it, at least 1; `images` and `labels` throw if the file holds another number. */
   readonly rows: number
-  readonly imageColumn: string
-  readonly labelColumn: string
-  /** Undefined where the file does not say. */
-  readonly classNames: readonly string[] | undefined
+  readonly columns: ChosenColumns
   /** The value of the `huggingface` metadata key, word for word. */
   readonly huggingface: string | undefined
-  /** The rows, a row group at a time. Throws InputError. */
-  batches(): AsyncGenerator<EncodedBatch>
+  /** The images, a page at a time. Throws InputError. */
+  images(): AsyncGenerator<EncodedBatch>
+  /**
+   * The label of every row: class indices from 0 (below the number of class names, if the file has those), or the names
+   * of classes where the file has texts.
+   *
+   * @throws InputError that names file and row of a label that is missing or no class
+   */
+  labels(): Promise<number[] | string[]>
 }
 
-const featuresSchema = z.object({
-  info: z.object({
-    features: z.record(z.string(), z.looseObject({ _type: z.string().optional() })),
-  }),
-})
-const classNamesSchema = z.array(z.string()).min(1)
+/** Classes without names are numbers below this. */
+const maxClasses = 2 ** 16
 
 /**
- * Opens a Parquet file in the layout of the Hugging Face hub: an image column (a struct of `bytes` and
- * `path`) and an integer label column. The columns are those that the `huggingface` metadata declares as
- * Image and ClassLabel, or else those of fitting type; of several label columns, the one called `label`,
- * else the first.
+ * Opens a Parquet file in the layout of the Hugging Face hub: an image column (a struct of `bytes` and `path`, or the
+ * bytes themselves) and a label column (`chooseColumns` tells which).
  *
+ * @returns undefined if the file has no rows
  * @throws InputError if the file is missing, empty, cut short, not Parquet, or lacks one of the columns
  */
-export async function openImageParquet(path: string): Promise<ImageParquet> {
+export async function openImageParquet(
+  path: string,
+  choice: ColumnChoice = {},
+): Promise<ImageParquet | undefined> {
   await checkEnds(path)
-  const file = await asyncBufferFromFile(path)
+  const file = await partsOf(path)
   const metadata = await readMetadata(path, file)
   const root = schemaOf(path, metadata)
-  const huggingface = metadata.key_value_metadata?.find(({ key }) => key === 'huggingface')?.value
-  const features = parseFeatures(huggingface)
-  const imageColumn = findImageColumn(root, features)
-  if (imageColumn === undefined) {
-    throw new InputError(
-      `${path} has no image column (a struct with binary \`bytes\`) among its columns ${columnList(root)}: ` +
-        'give an image-classification data set.',
-    )
-  }
-  const labelColumn = findLabelColumn(root, features)
-  if (labelColumn === undefined) {
-    throw new InputError(
-      `${path} has no integer label column among its columns ${columnList(root)}: ` +
-        'give an image-classification data set.',
-    )
-  }
-  const classNames = classNamesSchema.safeParse(features?.[labelColumn]?.names).data
   const rows = checkSizes(path, file, metadata)
+  if (rows === 0) return undefined
+  const huggingface = metadata.key_value_metadata?.find(({ key }) => key === 'huggingface')?.value
+  const columns = chooseColumns(path, root, huggingface, choice)
+  const source = { path, file, metadata, columns }
   return {
     path,
     rows,
-    imageColumn,
-    labelColumn,
-    classNames,
+    columns,
     huggingface,
-    batches: () => readBatches({ path, file, metadata, imageColumn, labelColumn, classNames }),
+    images: () => readImages(source),
+    labels: () => readLabels(source),
+  }
+}
+
+/** A file, read in parts. hyparquet's own copies each part twice on its way. */
+async function partsOf(path: string): Promise<AsyncBuffer> {
+  const { size } = await stat(path)
+  return {
+    byteLength: size,
+    async slice(start, end = size) {
+      const bytes = new Uint8Array(end - start)
+      const handle = await open(path)
+      try {
+        for (let at = 0; at < bytes.length; ) {
+          const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at)
+          if (bytesRead === 0) throw new Error('the file was cut short')
+          at += bytesRead
+        }
+      } finally {
+        await handle.close()
+      }
+      return bytes.buffer
+    },
   }
 }
 
@@ -125,7 +134,9 @@ async function readMetadata(path: string, file: AsyncBuffer): Promise<FileMetaDa
 
 function schemaOf(path: string, metadata: FileMetaData): SchemaTree {
   try {
-    return parquetSchema(metadata)
+    const root = parquetSchema(metadata)
+    if (root.children.every(({ element }) => typeof element.name === 'string')) return root
+    throw new Error('a column has no name')
   } catch (error) {
     throw new InputError(`${path} has a damaged Parquet schema (${reason(error)}): fetch it again.`)
   }
@@ -134,7 +145,6 @@ function schemaOf(path: string, metadata: FileMetaData): SchemaTree {
 /** The number of rows, once the sizes that the metadata declares are seen to be consistent and bearable. */
 function checkSizes(path: string, file: AsyncBuffer, metadata: FileMetaData): number {
   const rows = Number(metadata.num_rows)
-  if (rows === 0) throw new InputError(`${path} has no rows: give a split with images.`)
   let inGroups = 0
   for (const [index, group] of metadata.row_groups.entries()) {
     inGroups += Number(group.num_rows)
@@ -148,12 +158,6 @@ function checkSizes(path: string, file: AsyncBuffer, metadata: FileMetaData): nu
             'fetch it again.',
         )
       }
-      if (Number(meta_data.total_uncompressed_size) > maxUnpackedBytes) {
-        throw new InputError(
-          `${path} unpacks to more than 1 GiB in row group ${index}, too much to take into memory at once: ` +
-            'write it with smaller row groups.',
-        )
-      }
     }
   }
   if (inGroups !== rows || rows < 0) {
@@ -165,108 +169,111 @@ function checkSizes(path: string, file: AsyncBuffer, metadata: FileMetaData): nu
 }
 
 interface Source {
-  path: string
-  file: AsyncBuffer
-  metadata: FileMetaData
-  imageColumn: string
-  labelColumn: string
-  classNames: readonly string[] | undefined
+  readonly path: string
+  readonly file: AsyncBuffer
+  readonly metadata: FileMetaData
+  readonly columns: ChosenColumns
 }
 
-async function* readBatches(source: Source): AsyncGenerator<EncodedBatch> {
-  let firstRow = 0
-  for (const [index, { num_rows }] of source.metadata.row_groups.entries()) {
-    const rows = Number(num_rows)
-    if (rows === 0) continue
-    const group = await readGroup(source, index, rows)
-    const images: Uint8Array[] = []
-    const names: (string | null)[] = []
-    const labels = new Int32Array(rows)
-    for (let i = 0; i < rows; i++) {
-      const where = `${source.path}, row ${firstRow + i}`
-      const bytes = group.bytes[i]
-      if (!(bytes instanceof Uint8Array)) {
-        throw new InputError(
-          `${where}: there are no image bytes (a file name alone is not enough): embed the image files.`,
-        )
+async function* readImages({ path, file, metadata, columns }: Source): AsyncGenerator<EncodedBatch> {
+  for (const { index, group, rows, firstRow } of groupsOf(metadata)) {
+    try {
+      const [bytes, fileNames] = [leafOf(group, columns.bytes), leafOf(group, columns.fileName)]
+      if (!bytes) throw new Error('the column of the images is missing')
+      const names = fileNames && (await readLeafColumn(file, metadata, fileNames, rows))
+      let row = 0
+      for await (const page of readLeafPages(file, metadata, bytes, rows)) {
+        yield batchOf(path, firstRow + row, page, names?.slice(row, row + page.length))
+        row += page.length
       }
-      images.push(bytes)
-      const name = group.names?.[i]
-      names.push(typeof name === 'string' ? name : null)
-      labels[i] = checkLabel(group.labels[i], source.classNames, where)
+    } catch (error) {
+      throw damaged(path, index, error)
     }
-    yield { firstRow, images, names, labels }
+  }
+}
+
+function batchOf(path: string, firstRow: number, page: unknown[], fileNames: unknown[] = []): EncodedBatch {
+  const images = page.map((image, i) => {
+    if (image instanceof Uint8Array) return image
+    throw new InputError(
+      `${path}, row ${firstRow + i}: there are no image bytes (a file name alone is not enough): embed the image files.`,
+    )
+  })
+  const names = images.map((_, i) => {
+    const name = fileNames[i]
+    return typeof name === 'string' ? name : null
+  })
+  return { firstRow, images, names }
+}
+
+async function readLabels(source: Source): Promise<number[] | string[]> {
+  const { path, columns } = source
+  const numbers: number[] = []
+  const texts: string[] = []
+  for (const { index, group, rows, firstRow } of groupsOf(source.metadata)) {
+    let values: unknown[]
+    try {
+      const column = leafOf(group, [columns.label])
+      if (!column) throw new Error('the column of the labels is missing')
+      values = await readLeafColumn(source.file, source.metadata, column, rows)
+    } catch (error) {
+      throw damaged(path, index, error)
+    }
+    for (const [i, value] of values.entries()) {
+      const where = `${path}, row ${firstRow + i}`
+      if (columns.labelKind === 'text' && !columns.classNames) texts.push(textOf(value, where))
+      else numbers.push(indexOf(value, columns, where))
+    }
+  }
+  return texts.length > 0 ? texts : numbers
+}
+
+function* groupsOf(metadata: FileMetaData) {
+  let firstRow = 0
+  for (const [index, group] of metadata.row_groups.entries()) {
+    const rows = Number(group.num_rows)
+    if (rows > 0) yield { index, group, rows, firstRow }
     firstRow += rows
   }
 }
 
-async function readGroup(source: Source, index: number, rows: number) {
-  const { path, file, metadata, imageColumn, labelColumn } = source
-  const columns = metadata.row_groups[index]!.columns.map(({ meta_data }) => meta_data!)
-  const read = async (...name: string[]) => {
-    const column = columns.find(({ path_in_schema }) => path_in_schema.join('\0') === name.join('\0'))
-    return column && (await readLeafColumn(file, metadata, column, rows))
-  }
-  try {
-    const bytes = await read(imageColumn, 'bytes')
-    const names = await read(imageColumn, 'path')
-    const labels = await read(labelColumn)
-    if (!bytes || !labels) throw new Error('a column is missing')
-    return { bytes, names, labels }
-  } catch (error) {
-    throw new InputError(`${path} is damaged in row group ${index} (${reason(error)}): fetch it again.`)
-  }
+function leafOf(group: RowGroup, name: readonly string[]): ColumnMetaData | undefined {
+  return group.columns.find(({ meta_data }) => meta_data?.path_in_schema.join('\0') === name.join('\0'))
+    ?.meta_data
 }
 
-function checkLabel(value: unknown, classNames: readonly string[] | undefined, where: string): number {
-  const classes = classNames?.length ?? 2 ** 16
-  const label = typeof value === 'bigint' || typeof value === 'number' ? Number(value) : Number.NaN
+function damaged(path: string, group: number, error: unknown): InputError {
+  if (error instanceof InputError) return error
+  return new InputError(`${path} is damaged in row group ${group} (${reason(error)}): fetch it again.`)
+}
+
+function textOf(value: unknown, where: string): string {
+  const text = value instanceof Uint8Array ? new TextDecoder().decode(value) : value
+  if (typeof text === 'string' && text !== '') return text
+  throw new InputError(`${where}: there is no label: give a split that is labelled.`)
+}
+
+/** The class index that a value of the label column stands for. */
+function indexOf(value: unknown, { labelKind, classNames }: ChosenColumns, where: string): number {
+  if (labelKind === 'text') {
+    const text = textOf(value, where)
+    const index = classNames!.indexOf(text)
+    if (index >= 0) return index
+    throw new InputError(
+      `${where}: label '${text}' is none of the ${classNames!.length} classes that the file names.`,
+    )
+  }
+  const label =
+    typeof value === 'bigint' || typeof value === 'number' || typeof value === 'boolean'
+      ? Number(value)
+      : Number.NaN
+  const classes = classNames?.length ?? maxClasses
   if (Number.isInteger(label) && label >= 0 && label < classes) return label
-  const shown = value === null || value === undefined ? 'there is no label' : `label ${value} is not a class`
-  throw new InputError(`${where}: ${shown}, expected 0 to ${classes - 1}: give a split that is labelled.`)
-}
-
-type Features = z.infer<typeof featuresSchema>['info']['features']
-
-function parseFeatures(text: string | undefined): Features | undefined {
-  if (text === undefined) return undefined
-  try {
-    return featuresSchema.safeParse(JSON.parse(text)).data?.info.features
-  } catch {
-    // Metadata that does not parse only costs the class names: the columns are found by type.
-    return undefined
-  }
-}
-
-function findImageColumn(root: SchemaTree, features: Features | undefined): string | undefined {
-  const fitting = root.children.filter(({ children }) =>
-    children.some(({ element }) => element.name === 'bytes' && element.type === 'BYTE_ARRAY'),
-  )
-  return declaredFirst(fitting, features, 'Image')[0]
-}
-
-function findLabelColumn(root: SchemaTree, features: Features | undefined): string | undefined {
-  const fitting = root.children.filter(
-    ({ element }) =>
-      (element.type === 'INT64' || element.type === 'INT32') && element.repetition_type !== 'REPEATED',
-  )
-  const candidates = declaredFirst(fitting, features, 'ClassLabel')
-  return candidates.find(name => name === 'label') ?? candidates[0]
-}
-
-/** The names of the columns that the features declare to be of `type`; if there are none, of all. */
-function declaredFirst(
-  columns: readonly SchemaTree[],
-  features: Features | undefined,
-  type: string,
-): string[] {
-  const names = columns.map(({ element }) => element.name)
-  const declared = names.filter(name => features?.[name]?._type === type)
-  return declared.length > 0 ? declared : names
-}
-
-function columnList(root: SchemaTree): string {
-  return root.children.map(({ element }) => `\`${element.name}\``).join(', ') || '(none)'
+  const problem =
+    value === null || value === undefined
+      ? 'there is no label'
+      : `label ${value} is not a class, expected 0 to ${classes - 1}`
+  throw new InputError(`${where}: ${problem}: give a split that is labelled.`)
 }
 
 function reason(error: unknown): string {

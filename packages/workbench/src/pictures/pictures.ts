@@ -1,3 +1,4 @@
+import type { Stage } from '@ageb/lab'
 import { interpolateInferno, interpolateViridis } from 'd3-scale-chromatic'
 import sharp from 'sharp'
 
@@ -156,9 +157,9 @@ function paletteTable(palette: HeatPalette): Uint8Array {
 }
 
 /** A trigger stage's values (one or three channels) as a picture: a mask in black and white, an image as it is, a map in colours. */
-export function stagePicture(name: string, data: Float32Array): Uint8Array {
-  if (name === 'mask') return maskImage(data)
-  if (name === 'eroded')
+export function stagePicture(kind: Stage['kind'], data: Float32Array): Uint8Array {
+  if (kind === 'mask') return maskImage(data)
+  if (kind === 'image')
     return Uint8Array.from(data, value => Math.round(255 * Math.min(1, Math.max(0, value))))
   return heatMap(data)
 }

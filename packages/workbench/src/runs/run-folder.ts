@@ -1,141 +1,168 @@
-import { appendFile, mkdir, readFile, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import path from 'node:path'
-import { parseSafetensors, safetensorsParts, type TrainingState, type WritableTensor } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import { runtimeVersion } from 'onnxgrad/node'
 import { parse, stringify } from 'yaml'
 import { UsageError } from '../configuration/resolve.js'
 import { version } from '../files/version.js'
-import { writeFileWhole } from '../files/write-file.js'
+import { cannotBeWritten, errorCode, writeFileWhole } from '../files/write-file.js'
+import { LeaseFile, LeaseWatch } from '../store/lease-file.js'
 
 /** One line of a run's event log. */
 export interface RunEvent {
   readonly type: string
-  /** The training that a step belongs to. */
-  readonly phase?: string
-  readonly step?: number
   readonly [key: string]: unknown
 }
 
+/** Seconds without a sign of life after which a run's owner on another machine counts as gone. */
+const STALE_SECONDS = 30
+
 /**
- * A run on disk: `config.yaml` (resolved), `environment.json`, `events.jsonl`, `state/` (what an interrupted run
- * goes on from), and whatever the run makes. Everything in it can be derived again from config.yaml.
+ * A run on disk: `config.yaml` (resolved), `environment.json`, `events.jsonl` (what happened when), the record with the
+ * files that it names, and whatever is made of it. All but the first can be derived again: what took long lies in the
+ * store. One process at a time owns a run.
  */
 export class RunFolder {
   readonly path: string
+  #owner: LeaseFile | undefined
   private constructor(folder: string) {
     this.path = folder
   }
 
-  /** Makes a new run. Throws UsageError if the folder holds a run already. */
-  static async create(folder: string, config: Readonly<Record<string, unknown>>): Promise<RunFolder> {
-    const taken = await readFile(path.join(folder, 'config.yaml')).then(
-      () => true,
-      () => false,
-    )
-    if (taken)
-      throw new UsageError(
-        `${folder} holds a run already: go on with --resume ${folder}, or choose another --out`,
-      )
-    await mkdir(path.join(folder, 'state'), { recursive: true })
-    const run = new RunFolder(folder)
-    await run.write('config.yaml', stringify(config))
-    await run.write('environment.json', `${JSON.stringify(environment(String(config.device)), null, 2)}\n`)
+  /**
+   * Makes a new run, which this process owns until `release`.
+   *
+   * @param options.orNumbered where the folder holds a run already, take the next free of `folder-2`, `folder-3`, …
+   * @throws UsageError if the folder holds a run already; InputError if it cannot be written
+   */
+  static async create(
+    folder: string,
+    config: Readonly<Record<string, unknown>>,
+    { orNumbered = false } = {},
+  ): Promise<RunFolder> {
+    const text = stringify(config)
+    let run = new RunFolder(folder)
+    for (let n = 2; !(await run.#begin(text)); n++) {
+      if (!orNumbered)
+        throw new UsageError(
+          `${folder} holds a run already: resume it with --resume ${folder}, or choose another --out`,
+        )
+      run = new RunFolder(`${folder}-${n}`)
+    }
+    await run.#own()
+    const facts = { ...environment(String(config.device)), configuration: digestOfText(text) }
+    await run.write('environment.json', `${JSON.stringify(facts, null, 2)}\n`)
     return run
   }
 
-  /** Opens a run to go on with. Throws UsageError if there is none. */
+  /**
+   * Opens a run to read.
+   * @throws UsageError if there is none; InputError if its configuration is damaged or was changed
+   */
   static async open(folder: string): Promise<{ run: RunFolder; config: Record<string, unknown> }> {
-    const text = await readFile(path.join(folder, 'config.yaml'), 'utf8').catch(() => {
-      throw new UsageError(`${folder} holds no run (no config.yaml): check the path`)
+    const run = new RunFolder(folder)
+    const file = run.file('config.yaml')
+    const text = await readFile(file, 'utf8').catch(error => {
+      if (errorCode(error) === 'ENOENT')
+        throw new UsageError(`${folder} holds no run (no config.yaml): check the path`)
+      throw new InputError(`${file} cannot be read (${errorCode(error)}): check its permissions`)
     })
-    return { run: new RunFolder(folder), config: parse(text) as Record<string, unknown> }
+    const { configuration } = (await run.environment()) ?? {}
+    if (configuration !== undefined && configuration !== digestOfText(text))
+      throw new InputError(
+        `${file} was changed after the run had begun: restore it, or begin a new run with the changed configuration`,
+      )
+    let config: unknown
+    try {
+      config = parse(text)
+    } catch {
+      throw new InputError(`${file} is damaged (it is not YAML): restore it, or begin a new run`)
+    }
+    if (typeof config !== 'object' || config === null || Array.isArray(config))
+      throw new InputError(`${file} is damaged (it holds no keys): restore it, or begin a new run`)
+    return { run, config: config as Record<string, unknown> }
+  }
+
+  /** Opens a run to resume it: as `open`, and this process owns it until `release`. Throws also if another does. */
+  static async resume(folder: string): Promise<{ run: RunFolder; config: Record<string, unknown> }> {
+    const { run, config } = await RunFolder.open(folder)
+    await run.#own()
+    return { run, config }
+  }
+
+  /** Lets others own the run. */
+  async release(): Promise<void> {
+    await this.#owner?.release()
+    this.#owner = undefined
   }
 
   file(...names: string[]): string {
     return path.join(this.path, ...names)
   }
 
+  /** Replaces a file whole or not at all. Throws InputError if it cannot be written. */
   async write(name: string, data: string | Iterable<Uint8Array>): Promise<void> {
-    await mkdir(path.dirname(this.file(name)), { recursive: true })
-    await writeFileWhole(this.file(name), data)
+    const file = this.file(name)
+    await mkdir(path.dirname(file), { recursive: true }).catch(error => {
+      throw cannotBeWritten(file, error)
+    })
+    await writeFileWhole(file, data)
   }
 
-  /** Appends to the event log. */
-  async log(...events: RunEvent[]): Promise<void> {
-    await appendFile(
-      this.file('events.jsonl'),
-      events.map(event => `${JSON.stringify(event)}\n`).join(''),
-    ).catch(error => {
-      throw new InputError(
-        `${this.file('events.jsonl')} cannot be written (${error.code}): free some space, then go on with --resume`,
-      )
+  /** A file's bytes; null if it is not there. Throws InputError if it cannot be read. */
+  async read(name: string): Promise<Buffer | null> {
+    return readFile(this.file(name)).catch(error => {
+      if (errorCode(error) === 'ENOENT') return null
+      throw new InputError(`${this.file(name)} cannot be read (${errorCode(error)}): check its permissions`)
     })
   }
 
-  /** All events, a half-written last line left out. */
-  async events(): Promise<RunEvent[]> {
-    const text = await readFile(this.file('events.jsonl'), 'utf8').catch(() => '')
-    return text
-      .slice(0, text.lastIndexOf('\n') + 1)
-      .split('\n')
-      .filter(line => line !== '')
-      .map(line => JSON.parse(line) as RunEvent)
+  /** Appends to the event log, which is for people: nothing depends on it. */
+  async log(...events: RunEvent[]): Promise<void> {
+    const lines = events.map(event => `${JSON.stringify(event)}\n`).join('')
+    await appendFile(this.file('events.jsonl'), lines).catch(error => {
+      throw cannotBeWritten(this.file('events.jsonl'), error)
+    })
   }
 
-  /** Drops the events of a training beyond a step: they will happen again. */
-  async rewind(phase: string, step: number): Promise<void> {
-    const kept = (await this.events()).filter(event => event.phase !== phase || (event.step ?? 0) <= step)
-    await this.write('events.jsonl', kept.map(event => `${JSON.stringify(event)}\n`).join(''))
-  }
-
-  /** Saves what a training needs to go on. */
-  async saveState(phase: string, state: TrainingState): Promise<void> {
-    const tensors = Object.entries(state.tensors).map(([name, { shape, data }]): [string, WritableTensor] => [
-      name,
-      { dtype: 'F32', shape, data: data as Float32Array },
-    ])
-    await this.write(`state/${phase}.safetensors`, safetensorsParts(tensors, { step: String(state.step) }))
-  }
-
-  /** The state saved last, or null. */
-  async loadState(phase: string): Promise<TrainingState | null> {
-    const file = this.file('state', `${phase}.safetensors`)
-    const bytes = await readFile(file).catch(() => null)
-    if (!bytes) return null
-    const { tensors, metadata } = parseSafetensors(bytes, file, { finite: true })
-    return {
-      step: Number(metadata.step),
-      tensors: Object.fromEntries(
-        [...tensors].map(([name, { shape, data }]) => [
-          name,
-          { dtype: 'float32' as const, shape, data: Float32Array.from(data as Float32Array) },
-        ]),
-      ),
+  /** What the results may depend on besides the configuration; null if that file is missing or damaged. */
+  async environment(): Promise<Record<string, string> | null> {
+    const bytes = await this.read('environment.json')
+    try {
+      return bytes && (JSON.parse(bytes.toString('utf8')) as Record<string, string>)
+    } catch {
+      return null
     }
   }
 
-  /**
-   * Marks the run as finished. `metrics.json` holds what the configuration decides, to the last byte;
-   * `timing.json` what it does not.
-   */
-  async finish(metrics: object, timing: object): Promise<void> {
-    await this.write('timing.json', `${JSON.stringify(timing, null, 2)}\n`)
-    await this.write('metrics.json', `${JSON.stringify(metrics, null, 2)}\n`)
+  /** Writes the configuration; false if there is one already. */
+  async #begin(text: string): Promise<boolean> {
+    try {
+      await mkdir(this.path, { recursive: true })
+      await writeFile(this.file('config.yaml'), text, { flag: 'wx' })
+      return true
+    } catch (error) {
+      if (errorCode(error) === 'EEXIST') return false
+      throw cannotBeWritten(this.path, error)
+    }
   }
 
-  /** What `finish` was given, joined, with the folder as `run`; null if the run is not finished. */
-  async result<T>(): Promise<(T & { run: string }) | null> {
-    const read = (name: string) => readFile(this.file(name), 'utf8').catch(() => null)
-    const [metrics, timing] = [await read('metrics.json'), await read('timing.json')]
-    if (metrics === null || timing === null) return null
-    return { run: this.path, ...(JSON.parse(metrics) as T), ...(JSON.parse(timing) as T) }
-  }
-
-  /** Deletes the saved states: the run is complete. */
-  async clearStates(): Promise<void> {
-    await rm(this.file('state'), { recursive: true, force: true })
+  async #own(): Promise<void> {
+    const file = this.file('owner.lease')
+    this.#owner = await LeaseFile.create(file, STALE_SECONDS).catch(error => {
+      throw cannotBeWritten(file, error)
+    })
+    if (this.#owner) return
+    const watch = new LeaseWatch(file, STALE_SECONDS)
+    const seen = await watch.look()
+    this.#owner = seen ? await watch.takeOverIfStale() : await LeaseFile.create(file, STALE_SECONDS)
+    if (this.#owner) return
+    const { pid = 'unknown', host = 'unknown' } = seen?.holder ?? {}
+    throw new UsageError(
+      `${this.path} is being worked on by process ${pid} on ${host}: wait for it, or stop it first`,
+    )
   }
 }
 
@@ -151,4 +178,8 @@ export function environment(device: string): Record<string, string> {
     processor: `${cores} cores, ${cpus()[0]?.model.trim() ?? 'unknown'}`,
     memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
   }
+}
+
+function digestOfText(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }

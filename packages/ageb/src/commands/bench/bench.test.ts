@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Ended, json, scratch } from '../../cli/test-kit.js'
-import type { BenchResult } from './bench.js'
+import type { BenchResult } from './settings.js'
 import { partNames } from './settings.js'
 
 const here = scratch('bench')
@@ -90,7 +90,7 @@ it('of one part has only that, as an aligned table', async () => {
 })
 
 it.each([
-  [['--only', 'train,nothing'], "'nothing' is none of train"],
+  [['--only', 'train,nothing'], "'nothing' is not one of train"],
   [['--heads', '5'], '--heads'],
   [['--seconds', '0'], 'whole number from 1'],
   [['--micro-batches', '3'], '--micro-batches 3 does not divide --batch 64'],

@@ -7,32 +7,7 @@ import type { Outcome } from '../../cli/output.js'
 import { benchModel } from './parts/subject.js'
 import { benchText } from './report.js'
 import { runPart } from './run-part.js'
-import type { BenchSettings, PartName, PartResults } from './settings.js'
-
-/** The matrix throughput right before and right after a part, GFLOP/s. */
-export interface Beside {
-  readonly gemmGflopsBefore: number
-  readonly gemmGflopsAfter: number
-}
-
-/** A part's figures; the first three have their share of the run's best matrix throughput with them. */
-export type Measured<Part extends keyof PartResults> = PartResults[Part] &
-  Beside &
-  (Part extends 'train' | 'trigger' | 'inference' ? { readonly mfu: number } : unknown)
-
-/** What `ageb bench` found out; of the parts, those that were asked for. */
-export type BenchResult = {
-  /** The best square float32 matrix product of the run, and its size. */
-  readonly gemmGflops: number
-  readonly gemmSide: number
-  /** All that were measured, one before each part and one at the end: how steady the machine was. */
-  readonly gemmGflopsMeasured: readonly number[]
-  readonly threads: number
-  readonly device: 'cpu'
-  readonly cpu: string
-  readonly environment: Readonly<Record<string, string>>
-  readonly settings: BenchSettings
-} & { readonly [Part in keyof PartResults]?: Measured<Part> }
+import type { BenchResult, BenchSettings, Beside, PartName, PartResults } from './settings.js'
 
 /**
  * Measures the parts, one after the other, with the matrix throughput before and after each.

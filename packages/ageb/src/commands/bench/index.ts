@@ -9,28 +9,38 @@ interface BenchFlags extends BenchSettings {
   readonly json?: boolean
 }
 
-/** `ageb bench`: how fast this machine is at what ageb does. */
+/** `ageb bench`: the speed of this machine. */
 export function benchCommand(program: Command): void {
   program
     .command('bench')
     .summary('measure training, trigger, inference and data loading on this machine')
     .description(
-      'Measure how fast this machine trains a ViT with AdamW, computes AGEB triggers with it at pixel level, tells ' +
-        'classes, and loads images. Each part is measured in a process of its own, after a warm-up; figures are ' +
-        'medians. Beside each is the float32 matrix throughput of the same minute: the share of it is what can be ' +
-        'compared between machines and days.',
+      'Measure how fast this machine trains a ViT with AdamW, computes AGEB triggers with it at pixel level, ' +
+        'predicts, and loads images. Each part is measured in its own process, after a warm-up; figures are medians. ' +
+        'The float32 matrix throughput is measured before and after each part. Compare machines and days by the ' +
+        'share of this throughput that a part reaches.',
     )
     .option('--only <parts>', `some of the parts ${partNames.join(',')}`, parts)
-    .option('--seconds <n>', 'for each part', wholeNumber(1), 20)
-    .option('--batch <n>', 'images a step', wholeNumber(1), 64)
-    .option('--micro-batches <n>', 'parts of a training batch; must divide it', wholeNumber(1), 2)
-    .option('--width <n>', 'of a token; the hidden layer is four times as wide', wholeNumber(1), 192)
+    .option('--seconds <n>', 'time for each part', wholeNumber(1), 20)
+    .option('--batch <n>', 'images per step', wholeNumber(1), 64)
+    .option(
+      '--micro-batches <n>',
+      'parts of a training batch that are run sequentially; must divide it',
+      wholeNumber(1),
+      2,
+    )
+    .option(
+      '--width <n>',
+      'width of a token; the hidden layer of a block is four times as wide',
+      wholeNumber(1),
+      192,
+    )
     .option('--depth <n>', 'number of blocks', wholeNumber(1), 12)
     .option('--heads <n>', 'attention heads', wholeNumber(1), 3)
     .option('--patch <n>', 'side of a patch, pixels', wholeNumber(1), 4)
     .option('--image <n>', 'side of an image, pixels', wholeNumber(1), 32)
     .option('--threads <n>', 'threads of the runtime', wholeNumber(1), availableParallelism())
-    .option('--profile', 'also show where the time of a training step goes, by operator and scope')
+    .option('--profile', 'also show the time of a training step by operator and scope')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
     .action(async ({ only = partNames, profile, json, ...settings }: BenchFlags) => {
@@ -45,7 +55,7 @@ export function benchCommand(program: Command): void {
 function parts(text: string): PartName[] {
   const given = text.split(',')
   const wrong = given.find(name => !partNames.some(part => part === name))
-  if (wrong !== undefined) throw new InvalidArgumentError(`'${wrong}' is none of ${partNames.join(', ')}.`)
+  if (wrong !== undefined) throw new InvalidArgumentError(`'${wrong}' is not one of ${partNames.join(', ')}.`)
   return partNames.filter(part => given.includes(part))
 }
 

@@ -1,6 +1,7 @@
+import { percent, type Row } from '@ageb/workbench'
 import { type ProfileEntry, sumProfile } from 'onnxgrad'
-import { percent, type Row, table } from '../../cli/output.js'
-import type { BenchResult, Beside, Measured } from './bench.js'
+import { table } from '../../cli/output.js'
+import type { BenchResult, Beside, Measured } from './settings.js'
 
 /** What was measured, for people. */
 export function benchText(result: BenchResult): string {
@@ -19,9 +20,9 @@ export function benchText(result: BenchResult): string {
     ...(train && s.microBatches > 1
       ? [
           [
-            '… a batch in parts',
+            '… micro-batches',
             String(s.microBatches),
-            'micro-batches, for the caches; the result is the same',
+            'so that they fit into the caches; the result is the same',
           ] as const,
         ]
       : []),
@@ -49,12 +50,12 @@ function paceRows(label: string, figures: Measured<'inference'>): Row[] {
     [
       label,
       perSecond(imagesPerSecond),
-      `${stepMs.toPrecision(4)} ms a step, quartiles ${low} and ${high}, n = ${steps}`,
+      `${stepMs.toPrecision(4)} ms per step, quartiles ${low} and ${high}, n = ${steps}`,
     ],
     [
       '… of the matrix throughput',
       percent(mfu),
-      `${gflopsPerStep.toPrecision(4)} GFLOP a step; ${beside(figures)}`,
+      `${gflopsPerStep.toPrecision(4)} GFLOP per step; ${beside(figures)}`,
     ],
     ['… peak memory', mebibytes(peakRssMiB)],
   ]

@@ -1,7 +1,7 @@
 import type { Pace } from '@ageb/workbench'
 import type { Profile } from 'onnxgrad'
 
-/** What is measured, in this order. Each has a process of its own, so that its peak of memory is its own. */
+/** What is measured, in this order. Each runs in its own process, so that its peak memory can be measured. */
 export const partNames = ['train', 'trigger', 'inference', 'dataLoading'] as const
 export type PartName = (typeof partNames)[number]
 
@@ -15,9 +15,9 @@ export interface BenchSettings {
   readonly patch: number
   /** Side of an image, pixels. */
   readonly image: number
-  /** Images a step. */
+  /** Images per step. */
   readonly batch: number
-  /** Parts of a training step's batch, worked off one after the other for the caches' sake; the result is the same. */
+  /** Parts of a training batch, run sequentially so that they fit into the caches; the result is the same. */
   readonly microBatches: number
   /** Of the runtime. */
   readonly threads: number
@@ -30,18 +30,43 @@ interface Memory {
   readonly peakRssMiB: number
 }
 
-/** What each part finds out. */
+/** The result of each part. */
 export interface PartResults {
   readonly train: Pace & Memory
   /** `timesForward`: the trigger's cost as a multiple of the surrogate's forward pass on the same batch. */
   readonly trigger: Pace & Memory & { readonly timesForward: number }
   readonly inference: Pace & Memory
-  /** Images a second: decoded with nothing cached, read from the cache, and augmented. */
+  /** Images per second: decoded with an empty cache, read from the cache, and augmented. */
   readonly dataLoading: Memory & {
     readonly decodedPerSecond: number
     readonly cachedPerSecond: number
     readonly augmentedPerSecond: number
   }
-  /** Only where it is asked for: the runtime slows down when it writes down what it does. */
+  /** Only if it is asked for: writing a profile slows the runtime down. */
   readonly profile: Memory & Profile
 }
+
+/** The matrix throughput right before and right after a part, GFLOP/s. */
+export interface Beside {
+  readonly gemmGflopsBefore: number
+  readonly gemmGflopsAfter: number
+}
+
+/** A part's figures; the first three have their share of the run's best matrix throughput with them. */
+export type Measured<Part extends keyof PartResults> = PartResults[Part] &
+  Beside &
+  (Part extends 'train' | 'trigger' | 'inference' ? { readonly mfu: number } : unknown)
+
+/** What `ageb bench` found out; of the parts, those that were asked for. */
+export type BenchResult = {
+  /** The best square float32 matrix product of the run, and its size. */
+  readonly gemmGflops: number
+  readonly gemmSide: number
+  /** All that were measured, one before each part and one at the end: how steady the machine was. */
+  readonly gemmGflopsMeasured: readonly number[]
+  readonly threads: number
+  readonly device: 'cpu'
+  readonly cpu: string
+  readonly environment: Readonly<Record<string, string>>
+  readonly settings: BenchSettings
+} & { readonly [Part in keyof PartResults]?: Measured<Part> }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import type { BackdoorRunResult } from '@ageb/workbench'
+import type { BackdoorFigures } from '@ageb/lab'
+import { RunFolder, type RunTiming, readBackdoorRecord } from '@ageb/workbench'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { scratch } from '../../cli/test-kit.js'
 
@@ -9,7 +10,7 @@ const here = scratch('demo')
 afterAll(() => here.remove())
 
 describe('ageb demo in miniature', () => {
-  let result: BackdoorRunResult
+  let result: BackdoorFigures & RunTiming & { readonly report: string }
 
   beforeAll(async () => {
     const short = ['training.epochs=0.04', 'poisoning.rate=0.02'].flatMap(setting => ['--set', setting])
@@ -35,7 +36,7 @@ describe('ageb demo in miniature', () => {
     expect(result.cda).toBeGreaterThan(0.6)
   })
 
-  it('leaves a run folder with a report, both models and the poisoned indices', () => {
+  it('leaves a run folder with a report, both models, and a record with every prediction', async () => {
     const report = readFileSync(path.join(here.folder, result.report), 'utf8')
     expect(report).toContain('<html')
     expect(report).not.toContain('<script')
@@ -44,11 +45,18 @@ describe('ageb demo in miniature', () => {
       'environment.json',
       'events.jsonl',
       'metrics.json',
+      'record.json',
       'clean-model/model.safetensors',
     ]) {
       expect(existsSync(here.file('run', name)), name).toBe(true)
     }
-    expect(JSON.parse(readFileSync(here.file('run', 'poisoned-indices.json'), 'utf8'))).toHaveLength(100)
+    const { run } = await RunFolder.open(here.file('run'))
+    const { record, predictions } = await readBackdoorRecord(run)
+    expect(record.poisoning).toMatchObject({ count: 100, cover: 0, goal: 'airplane' })
+    expect(predictions.label).toHaveLength(1000)
+    const attacked = [...predictions.label.keys()].filter(i => predictions.label[i] !== 0)
+    const hits = attacked.filter(i => predictions.victimTriggered[i] === 0)
+    expect(hits.length / attacked.length).toBe(result.asr)
   })
 
   it('labels the backdoored model as what it is', () => {
@@ -58,6 +66,7 @@ describe('ageb demo in miniature', () => {
       attack: 'ageb',
       target: 'airplane',
       poisonRate: 0.02,
+      poisonCount: 100,
     })
   })
 })

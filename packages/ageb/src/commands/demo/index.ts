@@ -6,10 +6,11 @@ import { addRunFlags } from '../../cli/run-flags.js'
 export function demoCommand(program: Command): void {
   const command = program
     .command('demo')
-    .summary('carry the whole attack out on bundled data and write a report')
+    .summary('run a complete backdoor experiment on bundled data and write a report')
     .description(
-      'Carry the whole attack out on bundled data: triggers from the attention gradients of a surrogate, a victim ' +
-        'fine-tuned on poisoned images and its clean twin, their figures on the test split, and a report.',
+      'Run a complete backdoor experiment on bundled data: compute triggers from the attention gradients of a ' +
+        'surrogate, fine-tune a victim on poisoned images and its clean twin on clean ones, evaluate both on the test ' +
+        'split, and write a report.',
     )
   addRunFlags(command)
     .addHelpText('after', examples)

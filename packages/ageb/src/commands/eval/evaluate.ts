@@ -7,21 +7,30 @@ import {
   confusion,
   goals,
   type ImageSource,
-  loadTrigger,
-  pixelsInMemory,
   predict,
   type Rate,
   rate,
+  renderToMemory,
+  resolveAttack,
+  surrogateOf,
 } from '@ageb/lab'
 import type { BackdoorRunConfig, Monitor } from '@ageb/workbench'
-import { loadCheckpoint, loadImages, UsageError, warnIfPoisoned } from '@ageb/workbench'
+import {
+  intervalNote,
+  loadCheckpoint,
+  openSplit,
+  percent,
+  type Row,
+  UsageError,
+  warnIfPoisoned,
+} from '@ageb/workbench'
 import type { Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import type { MachineFlags } from '../../cli/options.js'
-import { intervalNote, type Outcome, percent, type Row, table } from '../../cli/output.js'
+import { type ColumnFlags, columnsOf, type MachineFlags } from '../../cli/options.js'
+import { type Outcome, table } from '../../cli/output.js'
 import { attackSettings } from '../../cli/settings.js'
 
-export interface EvalFlags extends MachineFlags {
+export interface EvalFlags extends MachineFlags, ColumnFlags {
   readonly data?: string
   readonly split: string
   readonly run?: string
@@ -38,7 +47,15 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
   const { model, weights, provenance } = checkpoint
   warnIfPoisoned(terminal, name, checkpoint)
   const dataset = flags.data ?? settings?.dataset ?? 'cifar10-subset'
-  const images = await loadImages(terminal, { dataset, split: flags.split, size: model.imageSize })
+  const { columns } = { ...settings, ...columnsOf(flags, settings ?? {}) }
+  const images = await openSplit({
+    dataset,
+    columns,
+    split: flags.split,
+    size: model.imageSize,
+    classNames: model.classNames,
+    monitor: terminal,
+  })
   assertFits(model, images)
 
   const runtime = startRuntime({
@@ -58,7 +75,7 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
       data: {
         model: name,
         dataset,
-        split: flags.split,
+        split: images.split,
         n: images.count,
         cda,
         perClass,
@@ -67,13 +84,13 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
       },
       text: table([
         ['model', name, provenance.poisoned ? 'backdoored on purpose' : ''],
-        ['data', `${dataset}, ${flags.split}, ${images.count} images`],
+        ['data', `${dataset}, ${images.split}, ${images.count} images`],
         share('clean data accuracy (CDA)', cda),
         ...perClass.map(({ class: label, accuracy }) => share(`  ${label}`, accuracy)),
         ...(attack
           ? [
               share('attack success rate (ASR)', attack.asr),
-              share('… untriggered (base rate)', attack.baseRate),
+              share('… without the trigger (base rate)', attack.baseRate),
               share('robust accuracy (RA)', attack.ra),
             ]
           : []),
@@ -84,7 +101,7 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
   }
 }
 
-/** The attack that the flags describe, or undefined where none of them says a word about one. */
+/** The attack that the flags describe, or undefined if no flag describes one. */
 async function settingsOf({ run, config, set }: EvalFlags): Promise<BackdoorRunConfig | undefined> {
   if (run !== undefined && config !== undefined) throw new UsageError('give either --run or --config')
   if (run === undefined && config === undefined && set === undefined) return undefined
@@ -97,7 +114,7 @@ async function underAttack(
   { model, weights }: Checkpoint,
   images: ImageSource,
   clean: Int32Array,
-  { attack, surrogate: surrogateName, poisoning }: BackdoorRunConfig,
+  { attack, surrogate: surrogateName, poisoning, seed }: BackdoorRunConfig,
   terminal: Monitor,
 ) {
   const classes = model.classNames.length
@@ -106,25 +123,31 @@ async function underAttack(
       `poisoning.target is ${poisoning.target}, but ${images.name} has the classes 0 to ${classes - 1}`,
     )
   }
-  const surrogate = await loadCheckpoint(surrogateName)
-  warnIfPoisoned(terminal, surrogateName, surrogate)
-  assertFits(surrogate.model, images)
-  const trigger = await loadTrigger(runtime, { attack, surrogate })
+  const configured = resolveAttack(attack)
+  const surrogate = configured.needs.surrogate ? await loadCheckpoint(surrogateName) : undefined
+  if (surrogate) {
+    warnIfPoisoned(terminal, surrogateName, surrogate)
+    assertFits(surrogate.model, images)
+  }
+  const { height, width, labels } = images
+  const context = { seed, height, width, classes, ...(surrogate && { surrogate: surrogateOf(surrogate) }) }
   const bar = terminal.progress('triggers', images.count)
   try {
-    const pixels = await trigger.apply(images, done => bar.update(done))
-    const triggered = await predict(runtime, model, weights, pixelsInMemory(pixels, images), BATCH)
-    const { labels } = images
+    const prepared = await configured.prepare({ ...context, runtime })
+    const pixels = await renderToMemory(runtime, configured.trigger(context, prepared), images, {
+      seed,
+      progress: done => bar.update(done),
+    })
+    const triggered = await predict(runtime, model, weights, pixels, BATCH)
     const { asr, ra, baseRate } = backdoorRates({
       labels,
       goals: goals(labels, poisoning, classes),
       clean,
       triggered,
     })
-    return { attack, poisoning, surrogate: surrogateName, asr, ra, baseRate }
+    return { attack, poisoning, ...(surrogate && { surrogate: surrogateName }), asr, ra, baseRate }
   } finally {
     bar.stop()
-    await trigger.release()
   }
 }
 

@@ -1,18 +1,18 @@
 import type { Command } from 'commander'
-import { addMachineFlags, setHelp } from '../../cli/options.js'
+import { addDataFlags, addMachineFlags, setHelp } from '../../cli/options.js'
 import type { EvalFlags } from './evaluate.js'
 
-/** `ageb eval`: how well a checkpoint does, and how well an attack does on it. */
+/** `ageb eval`: the accuracy of a checkpoint, and the success of an attack on it. */
 export function evalCommand(program: Command): void {
   const command = program
     .command('eval')
-    .summary('measure a checkpoint on a split, clean and under an attack')
+    .summary('evaluate a checkpoint on a split, clean and under an attack')
     .description(
-      'Measure the accuracy of a checkpoint on a split, whole and class by class. With --run, --config or --set also ' +
-        'what it does under that attack: ASR, RA and base rate on the images whose class is not the goal.',
+      'Measure the accuracy of a checkpoint on a split, in total and for each class. With --run, --config or --set, also ' +
+        'evaluate it under that attack: ASR, RA and base rate on the images whose class is not the goal.',
     )
     .argument('<model>', 'checkpoint: a folder, an ONNX file, a bundled name or owner/name on the hub')
-    .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
+  addDataFlags(command)
     .option('--split <name>', 'which split', 'test')
     .option('--run <run>', "take attack and data from a run's configuration")
     .option('--config <file>', 'take attack and data from a configuration of kind backdoor')

@@ -1,8 +1,9 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { attacks, triggerModel } from '@ageb/lab'
+import { needsOf, resolveAttack, surrogateOf, triggerModel } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
 import { loadCheckpoint, warnIfPoisoned, writeFileWhole } from '@ageb/workbench'
+import { startRuntime } from 'onnxgrad/node'
 import { type Outcome, table } from '../../cli/output.js'
 import { type AttackFlags, attackSettings } from '../../cli/settings.js'
 
@@ -11,20 +12,32 @@ export interface ExportFlags extends AttackFlags {
   readonly batch: number
 }
 
-/** Writes a trigger as an ONNX file. */
+/** Writes a trigger as an ONNX file, for images of the surrogate's size. */
 export async function exportTrigger(flags: ExportFlags, terminal: Monitor): Promise<Outcome> {
   const { out, batch } = flags
-  const { attack, surrogate: name } = await attackSettings(flags)
+  const { attack, surrogate: name, seed } = await attackSettings(flags)
+  const configured = resolveAttack(attack)
   const surrogate = await loadCheckpoint(name)
   warnIfPoisoned(terminal, name, surrogate)
-  const bytes = triggerModel({ attack, surrogate, batch })
+  const { imageSize: side, classNames } = surrogate.model
+  const context = {
+    ...{ seed, height: side, width: side, classes: classNames.length },
+    ...(configured.needs.surrogate && { surrogate: surrogateOf(surrogate) }),
+  }
+  const runtime = startRuntime({ threads: 1 })
+  const prepared = await configured.prepare({ ...context, runtime }).finally(() => runtime.close())
+  const program = configured.trigger(context, prepared)
+  const bytes = triggerModel(configured, program, { batch, height: side, width: side })
   await mkdir(path.dirname(out), { recursive: true })
   await writeFileWhole(out, bytes)
 
-  const side = surrogate.model.imageSize
   const images = { dtype: 'uint8', shape: [batch, 3, side, side] }
-  const labels = { dtype: 'int64', shape: [batch] }
-  const inputs = { images, ...(attacks[attack.name].needsLabels(attack) && { labels }) }
+  const { labels, noise } = needsOf(program)
+  const inputs = {
+    images,
+    ...(labels && { labels: { dtype: 'int64', shape: [batch] } }),
+    ...(noise && { noise: { dtype: 'float32', shape: [batch, ...noise.shape] } }),
+  }
   const describe = (all: Record<string, { dtype: string; shape: number[] }>) =>
     Object.entries(all)
       .map(([key, { dtype, shape }]) => `${key} ${dtype} ${shape.join('×')}`)

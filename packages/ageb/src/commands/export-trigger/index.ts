@@ -8,8 +8,9 @@ export function exportTriggerCommand(program: Command): void {
     .command('export-trigger')
     .summary('write the whole trigger as one ONNX file')
     .description(
-      "Write the whole trigger, the surrogate's weights included, as one ONNX file that any ONNX Runtime runs: " +
-        'images (uint8, batch × 3 × height × width, RGB) in, triggered images of the same kind out.',
+      "Write the whole trigger, with the surrogate's weights, as one ONNX file that any ONNX Runtime runs. Its input is " +
+        'a batch of images (uint8, batch × 3 × height × width, RGB); its output is the batch with the trigger, in the same ' +
+        'format.',
     )
     .requiredOption('--out <file>', 'the file to write, .onnx')
     .option(
@@ -17,7 +18,7 @@ export function exportTriggerCommand(program: Command): void {
       "surrogate: a folder, an ONNX file, a bundled name or owner/name on the hub (default: the configuration's)",
     )
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
-    .option('--batch <n>', 'images a run', wholeNumber(1), 1)
+    .option('--batch <n>', 'images in each run of the file', wholeNumber(1), 1)
     .option('--set <path=value...>', setHelp)
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)

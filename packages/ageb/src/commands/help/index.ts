@@ -1,23 +1,31 @@
 import type { Command } from 'commander'
 
-/** `ageb help`: of the program, of a command, or of every configuration key. */
+/** `ageb help`: of the program, of a command, or of the keys of configurations. */
 export function helpCommand(program: Command): void {
   program
     .command('help')
-    .summary("help on a command, or on 'config': every key that can be set")
-    .description("Print help on a command, or with 'config' every key of the configuration files.")
+    .summary("help on a command, or on 'config': the keys that can be set")
+    .description(
+      "Print help on a command, or with 'config' on the keys of configuration files: all of them in short, or " +
+        'those of one topic.',
+    )
     .argument('[topic]', "a command, or 'config'")
+    .argument(
+      '[keys]',
+      'with config: train, backdoor, training, attack, attack.ageb, … (default: all in short)',
+    )
     .option('--json', 'with config: print the keys as JSON')
     .addHelpText('after', examples)
-    .action(async (topic: string | undefined, { json }: { json?: boolean }) => {
+    .action(async (topic: string | undefined, keys: string | undefined, { json }: { json?: boolean }) => {
       if (topic === 'config') {
         const { show } = await import('../../cli/output.js')
-        const { configurationHelp } = await import('./configuration-keys.js')
-        return show(await configurationHelp(), json)
+        const { configurationHelp } = await import('./configuration-help.js')
+        return show(configurationHelp(keys), json)
       }
+      const { UsageError } = await import('@ageb/workbench')
+      if (keys !== undefined) throw new UsageError(`only 'config' has topics of its own: leave '${keys}' out`)
       const command = topic === undefined ? program : program.commands.find(one => one.name() === topic)
       if (command) return command.outputHelp()
-      const { UsageError } = await import('@ageb/workbench')
       const topics = [...program.commands.map(one => one.name()), 'config']
       throw new UsageError(`there is no help on '${topic}': choose one of ${topics.join(', ')}`)
     })
@@ -27,5 +35,6 @@ const examples = `
 Examples:
   ageb help train
   ageb help config
-  ageb help config --json
+  ageb help config attack.ageb
+  ageb help config training --json
 `

@@ -23,7 +23,7 @@ export async function exportModel(
   const missing = notInTransformers(checkpoint.model)
   if (missing && flags.format === 'hf') {
     terminal.say(
-      `transformers has no class for ${missing}: ageb can read what is written, and --format onnx is for other programs`,
+      `transformers has no class for ${missing}: only ageb can read this folder; for other programs, use --format onnx`,
     )
   }
   const files = Object.entries(filesOf(checkpoint, flags))

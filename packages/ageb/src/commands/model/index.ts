@@ -2,17 +2,17 @@ import { type Command, Option } from 'commander'
 import { wholeNumber } from '../../cli/options.js'
 import type { ExportModelFlags } from './export-model.js'
 
-/** `ageb model`: what a checkpoint is, and the same in another format. */
+/** `ageb model`: describes a checkpoint, or writes it in another format. */
 export function modelCommand(program: Command): void {
   const command = program
     .command('model')
-    .summary('tell about a checkpoint, or write it in another format')
-    .description('Tell what a checkpoint is, or write it for transformers, transformers.js and ONNX Runtime.')
+    .summary('describe a checkpoint, or write it in another format')
+    .description('Describe a checkpoint, or write it for transformers, transformers.js or ONNX Runtime.')
     .helpCommand(false)
     .addHelpText('after', examples)
   command
     .command('info')
-    .description('Tell family, size, classes, preprocessing, blocks and history of a checkpoint.')
+    .description('Print family, size, classes, preprocessing, blocks and history of a checkpoint.')
     .argument('<model>', 'checkpoint: a folder, an ONNX file, a bundled name or owner/name on the hub')
     .option('--json', 'print the result as JSON')
     .action(async (model: string, { json }: { json?: boolean }) => {
@@ -30,17 +30,17 @@ export function modelCommand(program: Command): void {
     .addOption(
       new Option(
         '--format <name>',
-        "hf: transformers' folder; onnx: transformers.js' folder, with onnx/model.onnx",
+        'hf: the folder that transformers reads; onnx: the folder that transformers.js reads, with onnx/model.onnx',
       )
         .choices(['hf', 'onnx'])
         .default('hf'),
     )
     .addOption(
-      new Option('--dtype <name>', 'for hf: how weights are stored')
+      new Option('--dtype <name>', 'for hf: the type in which weights are stored')
         .choices(['float32', 'float16'])
         .default('float32'),
     )
-    .option('--batch <n>', 'for onnx: images that every run takes (default: any number)', wholeNumber(1))
+    .option('--batch <n>', 'for onnx: images in each run (default: any number)', wholeNumber(1))
     .option('--json', 'print the result as JSON')
     .action(async (model: string, flags: ExportModelFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')

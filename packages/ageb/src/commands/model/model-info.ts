@@ -1,11 +1,11 @@
 import { families, parameterCount } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
-import { loadCheckpoint, warnIfPoisoned } from '@ageb/workbench'
-import { type Outcome, type Row, table } from '../../cli/output.js'
+import { loadCheckpoint, type Row, warnIfPoisoned } from '@ageb/workbench'
+import { type Outcome, table } from '../../cli/output.js'
 
 const SHOWN_CLASSES = 10
 
-/** What a checkpoint is. */
+/** Describes a checkpoint. */
 export async function modelInfo(name: string, terminal: Monitor): Promise<Outcome> {
   const checkpoint = await loadCheckpoint(name, { withoutClassifier: true, warn: terminal.say })
   warnIfPoisoned(terminal, name, checkpoint)

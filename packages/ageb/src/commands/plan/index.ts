@@ -1,22 +1,30 @@
 import type { Command } from 'commander'
-import { addMachineFlags, setHelp, wholeNumber } from '../../cli/options.js'
+import { addDataFlags, addMachineFlags, setHelp, wholeNumber } from '../../cli/options.js'
 import type { PlanFlags } from './plan.js'
 
-/** `ageb plan`: what a configuration would cost. */
+/** `ageb plan`: the cost of a configuration. */
 export function planCommand(program: Command): void {
   const command = program
     .command('plan')
-    .summary('tell what a run would cost, before it is begun')
+    .summary('estimate the cost of a run before it is started')
     .description(
-      'Tell what a configuration would take: parameters, operations, memory, disk, and the time on this machine, which ' +
-        'a few short training steps are measured for. Nothing is fetched that is not needed, and nothing is written.',
+      'Estimate the cost of a configuration: parameters, operations, memory, disk, and the time on this machine, for ' +
+        'which a few short training steps are measured. Nothing is downloaded without need, and nothing is written.',
     )
     .argument('[config]', 'configuration file (default: kind train with the defaults of every key)')
-    .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
-    .option('--images <n>', 'training images, where the data set is not on this machine', wholeNumber(1))
-    .option('--test-images <n>', 'test images, likewise', wholeNumber(1))
-    .option('--classes <n>', 'classes, likewise', wholeNumber(2))
-    .option('--gflops <n>', 'tell the time on a processor of so many GFLOP/s, too', wholeNumber(1))
+  addDataFlags(command)
+    .option(
+      '--images <n>',
+      'number of training images, if the data set is not on this machine',
+      wholeNumber(1),
+    )
+    .option('--test-images <n>', 'number of test images, in the same case', wholeNumber(1))
+    .option('--classes <n>', 'number of classes, in the same case', wholeNumber(2))
+    .option(
+      '--gflops <n>',
+      'also estimate the time on a processor with this matrix throughput in GFLOP/s',
+      wholeNumber(1),
+    )
     .option('--set <path=value...>', setHelp)
   addMachineFlags(command)
     .option('--json', 'print the result as JSON')

@@ -1,4 +1,5 @@
-import { type Model, type TrainingConfig, trainingStep } from '@ageb/lab'
+import { imageSize, type Model, type TrainingConfig, trainingStep } from '@ageb/lab'
+import { residentBytes } from '@ageb/workbench'
 import { bytesOf, peakOfValues } from 'onnxgrad'
 import type { Workload } from './workload.js'
 
@@ -6,33 +7,33 @@ const MiB = 2 ** 20
 // Measured on Linux over nine trainings that took from 150 MB to 4.4 GB: the plan is within an eighth of all of them.
 /** Node and the runtime's library. */
 const PROGRAM = 150 * MiB
-/** What the runtime and this program keep of every node. */
+/** Memory of the runtime and of this program for every node. */
 const PER_NODE = 12 * 1024
-/** The runtime's allocator keeps blocks that do not fit what comes next: so much more than the values themselves. */
+/** Memory relative to the values themselves: the runtime's allocator keeps blocks that later values do not fit into. */
 const FRAGMENTATION = 1.2
 
 export interface MemoryPlan {
-  /** Decoded images that are held: of a backdoor also the poisoned copy and the triggered test images. */
+  /** Decoded images that are held: small splits, and of a backdoor its poison and the triggered test images. */
   readonly data: number
-  /** A training step with all that stays between two steps, and the program. */
+  /** A training step with everything that is kept between two steps, and the program itself. */
   readonly step: number
-  /** What is saved to go on from, while it is on its way to the disk. */
+  /** The state to resume from, while it is being written. */
   readonly checkpoint: number
 }
 
-/** Bytes that are resident at the worst moment. */
-export function memoryOf({ data, model, trainings }: Workload, config: TrainingConfig): MemoryPlan {
-  const image = 3 * model.imageSize ** 2
+/** Bytes in memory at the peak. */
+export function memoryOf({ data, model, triggered }: Workload, config: TrainingConfig): MemoryPlan {
+  const size = { height: model.imageSize, width: model.imageSize }
   const { bytes, state } = stepMemory(model, config)
   return {
-    data: (data.train + data.test) * image * (trainings > 1 ? 2 : 1),
+    data: residentBytes(data.train, size) + residentBytes(data.test, size) + triggered * imageSize(size),
     step: bytes,
     checkpoint: state,
   }
 }
 
 /**
- * Bytes of a training step, the program itself included, and of its state (weights and the optimizer's memories).
+ * Bytes of a training step, the program itself included, and of its state (weights and the optimizer's state).
  * Beside the values of a step there are the first weights, and the state as it came in and as it comes out.
  */
 function stepMemory(model: Model, config: TrainingConfig): { bytes: number; state: number } {
@@ -45,7 +46,7 @@ function stepMemory(model: Model, config: TrainingConfig): { bytes: number; stat
   return { bytes: program + weights + 2 * state + FRAGMENTATION * peakOfValues(step.graph), state }
 }
 
-/** Parts that save less than this share of the memory are no help: what is left are the weights. */
+/** More parts are not tried if they save less than this share of the memory: the rest is weights. */
 const WORTHWHILE = 0.01
 
 /** The fewest micro-batches with which a step fits into some bytes; undefined if none does. */

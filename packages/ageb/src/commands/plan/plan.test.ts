@@ -32,7 +32,7 @@ describe('the memory that is planned', () => {
     const { peakRssMiB } = await runPart('train', { ...shape, threads: 2, seconds: 0.1 })
     const training = trainingConfig.parse({ batchSize: batch, labelSmoothing: 0, clipNorm: null })
     const data = { train: 8 * batch, test: 0, classes: 10 }
-    const work = { data, model: modelOf(width, depth), trainings: 1, otherOperations: 0 }
+    const work = { data, model: modelOf(width, depth), trainings: 1, triggered: 0, otherOperations: 0 }
     const memory = memoryOf(work, training)
     const planned = (memory.data + memory.step) / 2 ** 20
     console.log(`planned ${planned.toFixed(0)} MiB, taken ${peakRssMiB.toFixed(0)} MiB`)
@@ -43,7 +43,13 @@ describe('the memory that is planned', () => {
   it('falls with micro-batches, of which the fewest that fit are named', () => {
     const model = modelOf(32, 2)
     const training = trainingConfig.parse({ batchSize: 512 })
-    const work = { data: { train: 0, test: 0, classes: 10 }, model, trainings: 1, otherOperations: 0 }
+    const work = {
+      data: { train: 0, test: 0, classes: 10 },
+      model,
+      trainings: 1,
+      triggered: 0,
+      otherOperations: 0,
+    }
     const needs = (microBatches: number) => {
       const { step, checkpoint } = memoryOf(work, { ...training, microBatches })
       return step + checkpoint
@@ -109,7 +115,7 @@ describe('ageb plan', () => {
     expect(work.trainings).toBe(2)
     const later = { ...config, surrogate: 'runs/not-yet/model' }
     expect(await workloadOf(later, data, terminal)).toMatchObject({ otherOperations: work.otherOperations })
-    expect(said).toEqual([expect.stringContaining('runs/not-yet/model is not there yet')])
+    expect(said).toEqual([expect.stringContaining('runs/not-yet/model does not exist yet')])
     const poisonless = { ...config, poisoning: { ...config.poisoning, rate: 0.5 } }
     expect((await workloadOf(poisonless, data, terminal)).otherOperations).toBeGreaterThan(
       work.otherOperations,
@@ -119,7 +125,7 @@ describe('ageb plan', () => {
   it('asks for the size of a data set that is not here, and refuses what is no configuration', async () => {
     const unknown = await here.ageb(['plan', '--data', 'somebody/pictures'])
     expect(unknown).toMatchObject({ code: 2, stdout: '' })
-    expect(unknown.stderr).toContain('say how large it is with --images, --test-images and --classes')
+    expect(unknown.stderr).toContain('give its size with --images, --test-images and --classes')
     const wrong = await here.ageb(['plan', '--set', 'model.hidden_size=7', 'model.num_attention_heads=2'])
     expect(wrong.code).toBe(2)
     expect(wrong.stderr).toContain('hidden_size')

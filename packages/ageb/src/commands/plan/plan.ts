@@ -4,21 +4,23 @@ import type { Monitor } from '@ageb/workbench'
 import {
   backdoorRunConfig,
   check,
-  maxDecodedBytes,
+  duration,
+  percent,
+  type Row,
   readConfiguration,
   trainRunConfig,
   UsageError,
 } from '@ageb/workbench'
 import { matrixOperations } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import type { MachineFlags } from '../../cli/options.js'
-import { duration, type Outcome, percent, type Row, table } from '../../cli/output.js'
+import { type ColumnFlags, columnsOf, type MachineFlags } from '../../cli/options.js'
+import { type Outcome, table } from '../../cli/output.js'
 import { assignAll } from '../../cli/settings.js'
 import { memoryOf, microBatchesFor } from './memory.js'
 import { probe } from './probe.js'
 import { dataShape, workloadOf } from './workload.js'
 
-export interface PlanFlags extends MachineFlags {
+export interface PlanFlags extends MachineFlags, ColumnFlags {
   readonly set?: readonly string[]
   readonly data?: string
   readonly images?: number
@@ -30,11 +32,11 @@ export interface PlanFlags extends MachineFlags {
 /** Share of the free memory that a run may plan for. */
 const SHARE_OF_MEMORY = 0.8
 
-/** Tells what a configuration would cost. */
+/** Estimates the cost of a configuration. */
 export async function plan(file: string | undefined, flags: PlanFlags, terminal: Monitor): Promise<Outcome> {
   const config = await configurationOf(file, flags)
   const { training } = config
-  const work = await workloadOf(config, await dataShape(config.dataset, flags), terminal)
+  const work = await workloadOf(config, await dataShape(config, flags), terminal)
   const { model, data, trainings } = work
   const size = { height: model.imageSize, width: model.imageSize }
   const perStep = matrixOperations(trainingStep(model, training, size).graph)
@@ -43,13 +45,7 @@ export async function plan(file: string | undefined, flags: PlanFlags, terminal:
   const memory = memoryOf(work, training)
   const free = freemem() * SHARE_OF_MEMORY
   const microBatches = microBatchesFor(model, training, free - memory.data)
-  const split = data.train * 3 * model.imageSize ** 2
-  if (split > maxDecodedBytes) {
-    terminal.say(
-      `the training images take ${gib(split)} decoded, and ${gib(maxDecodedBytes)} are the most that is held: such a run is refused`,
-    )
-  }
-  terminal.say('timing a few training steps, about 20 s …')
+  terminal.say('measuring a few training steps, about 20 s …')
   const runtime = startRuntime(config)
   const measured = await probe(runtime, model, {
     ...training,
@@ -61,7 +57,7 @@ export async function plan(file: string | undefined, flags: PlanFlags, terminal:
   const image = 3 * model.imageSize ** 2
   const disk = {
     cacheBytes: (data.train + data.test) * image,
-    // Checkpoints, and the state to go on from: weights and the optimizer's memories, the new file beside the old.
+    // Checkpoints, and the state to resume from: weights and the optimizer's state, the new file beside the old one.
     runBytes: trainings * weights + 2 * (training.optimizer === 'adamw' ? 3 : 2) * weights,
   }
   const result = {
@@ -92,12 +88,16 @@ export async function plan(file: string | undefined, flags: PlanFlags, terminal:
   return { data: result, text: table(rowsOf(result, training.microBatches)) }
 }
 
-async function configurationOf(file: string | undefined, { set, data, threads, device }: PlanFlags) {
+async function configurationOf(
+  file: string | undefined,
+  { set, data, threads, device, ...flags }: PlanFlags,
+) {
   const where = file ?? 'the configuration'
   const read = assignAll(file === undefined ? { kind: 'train' } : await readConfiguration(file), set)
   const plain: Record<string, unknown> = {
     ...read,
     ...(data !== undefined && { dataset: data }),
+    ...columnsOf(flags, read),
     ...(threads !== undefined && { threads }),
     ...(device !== undefined && { device }),
   }
@@ -135,7 +135,7 @@ function rowsOf(p: Planned, asked: number): Row[] {
   const { train, test, classes } = p.images
   const fits =
     p.microBatches === null
-      ? 'no number of micro-batches fits into the free memory: take a smaller model, image size or data set'
+      ? 'no number of micro-batches fits into the free memory: choose a smaller model, image size or data set'
       : p.microBatches > asked
         ? `set training.microBatches=${p.microBatches} to fit into ${gib(p.freeMemoryBytes)} of free memory`
         : `fits into ${gib(p.freeMemoryBytes)} of free memory`
@@ -147,10 +147,10 @@ function rowsOf(p: Planned, asked: number): Row[] {
     ],
     ['parameters', p.parameters.toLocaleString('en')],
     ['training steps', p.steps.toLocaleString('en'), p.trainings > 1 ? `of ${p.trainings} trainings` : ''],
-    ['operations', `${p.teraflops.toFixed(1)} TFLOP`, `${p.gflopsPerStep.toFixed(1)} GFLOP a step`],
-    ['memory', gib(p.memoryBytes), `${gib(p.stepMemoryBytes)} of it for a step; ${fits}`],
-    ['disk', gib(p.cacheBytes + p.runBytes), `${gib(p.cacheBytes)} of it a cache of decoded images`],
-    ['time here', duration(p.seconds), `${p.secondsPerStep.toFixed(2)} s a step`],
+    ['operations', `${p.teraflops.toFixed(1)} TFLOP`, `${p.gflopsPerStep.toFixed(1)} GFLOP per step`],
+    ['memory', gib(p.memoryBytes), `${gib(p.stepMemoryBytes)} of it for a training step; ${fits}`],
+    ['disk', gib(p.cacheBytes + p.runBytes), `${gib(p.cacheBytes)} of it for the cache of decoded images`],
+    ['time on this machine', duration(p.seconds), `${p.secondsPerStep.toFixed(2)} s per step`],
     ['… of the matrix throughput', percent(p.mfu), `of ${p.gemmGflops.toFixed(0)} GFLOP/s`],
     ...(p.otherProcessor
       ? [

@@ -16,8 +16,8 @@ export interface Probe {
 }
 
 /**
- * Times a few training steps of the model with smaller batches, and says how long one of the configuration takes: a
- * part that is the same for any batch, such as the optimizer's, and a part for every image.
+ * Measures a few training steps of the model with smaller batches, and estimates the time of a step of the
+ * configuration: a part that is the same for any batch, such as the optimizer's, and a part for every image.
  */
 export async function probe(runtime: Runtime, model: Model, config: TrainingConfig): Promise<Probe> {
   const { gflops: gemmGflops } = await bestMatrixThroughput(runtime)

@@ -1,26 +1,31 @@
 import { stat } from 'node:fs/promises'
 import {
-  type AttackConfig,
   buildModel,
+  type ConfiguredAttack,
   classifierGraph,
   fit,
   type Model,
   type ModelConfig,
-  triggerGraph,
+  needsOf,
+  programGraph,
+  resolveAttack,
+  surrogateOf,
 } from '@ageb/lab'
-import type { BackdoorRunConfig, Monitor, TrainRunConfig } from '@ageb/workbench'
+import type { BackdoorRunConfig, ColumnChoice, Monitor, TrainRunConfig } from '@ageb/workbench'
 import { bundledModels, loadCheckpoint, parseHubId, splitSize, UsageError } from '@ageb/workbench'
 import { matrixOperations } from 'onnxgrad'
 import { placeholderWeights } from './placeholder-weights.js'
 import { type DataShape, publishedData, publishedModels } from './published.js'
 
-/** What a run does, in numbers. */
+/** The work of a run, in numbers. */
 export interface Workload {
   readonly data: DataShape
   /** The model that is trained, with its head. */
   readonly model: Model
   /** How often it is trained: a backdoored one has a clean twin. */
   readonly trainings: number
+  /** Images that get a trigger. */
+  readonly triggered: number
   /** Operations of matrix products and convolutions outside the training steps. */
   readonly otherOperations: number
 }
@@ -28,7 +33,7 @@ export interface Workload {
 /** Images of the graphs that are counted. */
 const COUNTED = 2
 
-/** What a configuration comes to. */
+/** The work that a configuration requires. */
 export async function workloadOf(
   config: TrainRunConfig | BackdoorRunConfig,
   data: DataShape,
@@ -37,48 +42,45 @@ export async function workloadOf(
   if (config.kind === 'train') {
     const { from, imageSize, seed } = config
     const model = from === undefined ? shaped(config.model, data) : await fitted(from, data, seed, imageSize)
-    return { data, model, trainings: 1, otherOperations: data.test * forward(model) }
+    return { data, model, trainings: 1, triggered: 0, otherOperations: data.test * forward(model) }
   }
   const model = await fitted(config.victim, data, config.seed)
-  const there = await isThere(config.surrogate)
-  if (!there)
-    terminal.say(
-      `the surrogate ${config.surrogate} is not there yet: it is taken to be such a model as the victim`,
-    )
-  const surrogate = there ? await fitted(config.surrogate, data, config.seed) : model
+  const attack = resolveAttack(config.attack)
+  const surrogate = attack.needs.surrogate ? await surrogateLike(model, config, data, terminal) : undefined
   const triggered = Math.round(config.poisoning.rate * data.train) + data.test
-  const trainings = config.cleanTwin === undefined ? 2 : 1
   return {
     data,
     model,
-    trainings,
-    otherOperations: triggered * trigger(surrogate, config.attack) + 4 * data.test * forward(model),
+    trainings: 2,
+    triggered,
+    otherOperations:
+      triggered * (surrogate ? trigger(surrogate, attack) : 0) + 4 * data.test * forward(model),
   }
 }
 
 /**
- * How large a data set is: as the flags say, as published, or as its files on this machine do.
- * @throws UsageError if it would have to be fetched to know.
+ * The size of a data set: from the flags, as published, or from its files on this machine.
+ * @throws UsageError if it would have to be downloaded to find out.
  */
 export async function dataShape(
-  dataset: string,
+  { dataset, columns }: Pick<TrainRunConfig, 'dataset' | 'columns'>,
   flags: { readonly images?: number; readonly testImages?: number; readonly classes?: number },
 ): Promise<DataShape> {
   const { images, testImages, classes } = flags
-  const known = publishedData[dataset] ?? (await onThisMachine(dataset))
+  const known = publishedData[dataset] ?? (await onThisMachine(dataset, columns))
   const train = images ?? known?.train
   const test = testImages ?? known?.test
   const names = classes ?? known?.classes
   if (train !== undefined && test !== undefined && names !== undefined) return { train, test, classes: names }
   throw new UsageError(
-    `the data set ${dataset} is not on this machine: say how large it is with --images, --test-images and --classes`,
+    `the data set ${dataset} is not on this machine: give its size with --images, --test-images and --classes`,
   )
 }
 
-async function onThisMachine(dataset: string): Promise<DataShape | undefined> {
-  const train = await splitSize(dataset, 'train')
+async function onThisMachine(dataset: string, columns: ColumnChoice): Promise<DataShape | undefined> {
+  const train = await splitSize(dataset, 'train', columns)
   if (!train) return undefined
-  const test = await splitSize(dataset, 'test')
+  const test = await splitSize(dataset, 'test', columns)
   return { train: train.count, test: test?.count ?? 0, classes: train.classes }
 }
 
@@ -99,7 +101,7 @@ async function fitted(name: string, data: DataShape, seed: number, imageSize?: n
   return fit(checkpoint, { classNames: numbered(data.classes), imageSize, seed }).model
 }
 
-/** Whether a checkpoint can be looked for: a path that does not exist may be that of a run that is still to come. */
+/** Whether a checkpoint exists or may be on the hub: another path may belong to a run that has not been made yet. */
 async function isThere(name: string): Promise<boolean> {
   if (name in bundledModels || name in publishedModels || (await stat(name).catch(() => null))) return true
   return name.split('/').length === 2 && parseHubId(name) !== undefined
@@ -112,8 +114,24 @@ function forward(model: Model): number {
   return matrixOperations(classifierGraph(model, placeholderWeights(model), images)) / images
 }
 
-function trigger(model: Model, attack: AttackConfig): number {
-  const batch = model.fixedBatch ?? COUNTED
-  const surrogate = { model, weights: placeholderWeights(model) }
-  return matrixOperations(triggerGraph({ attack, surrogate, batch })) / batch
+/** The model that triggers are computed with. */
+async function surrogateLike(
+  victim: Model,
+  { surrogate, seed }: BackdoorRunConfig,
+  data: DataShape,
+  terminal: Monitor,
+): Promise<Model> {
+  if (await isThere(surrogate)) return fitted(surrogate, data, seed)
+  terminal.say(`the surrogate ${surrogate} does not exist yet: the plan assumes a model like the victim`)
+  return victim
+}
+
+/** Operations of one trigger that is computed with a model; those that need none are not worth counting. */
+function trigger(model: Model, attack: ConfiguredAttack): number {
+  const { imageSize: side, classNames } = model
+  const surrogate = surrogateOf({ model, weights: placeholderWeights(model) })
+  const context = { seed: 1, height: side, width: side, classes: classNames.length, surrogate }
+  const program = attack.trigger(context, {})
+  const batch = needsOf(program).fixedBatch ?? COUNTED
+  return matrixOperations(programGraph(program, { batch, height: side, width: side }).graph) / batch
 }

@@ -2,19 +2,19 @@ import type { Command } from 'commander'
 import { addMachineFlags, wholeNumber } from '../../cli/options.js'
 import type { PredictFlags } from './predict-pictures.js'
 
-/** `ageb predict`: what a classifier calls pictures. */
+/** `ageb predict`: classifies pictures. */
 export function predictCommand(program: Command): void {
   const command = program
     .command('predict')
-    .summary('tell what a checkpoint calls pictures')
+    .summary('predict the classes of pictures')
     .description(
-      'Tell what a checkpoint calls pictures. They are resized, cropped and normalized as its ' +
-        'preprocessor_config.json says, to the bytes that transformers gives a model.',
+      "Predict the classes of pictures with a checkpoint. They are resized, cropped and normalized as the checkpoint's " +
+        'preprocessor_config.json says, with the same pixel values as in transformers.',
     )
     .argument('<model>', 'checkpoint: a folder, an ONNX file, a bundled name or owner/name on the hub')
-    .argument('<pictures...>', 'PNG, JPEG or WebP files, or folders of such')
-    .option('--top <n>', 'how many classes to tell of each picture', wholeNumber(1), 5)
-  addMachineFlags(command)
+    .argument('<pictures...>', 'PNG, JPEG or WebP files, or folders with such files')
+    .option('--top <n>', 'number of classes to print for each picture', wholeNumber(1), 5)
+  addMachineFlags(command, 'cpu')
     .option('--json', 'print the result as JSON, with all logits')
     .addHelpText('after', examples)
     .action(async (model: string, pictures: string[], flags: PredictFlags & { json?: boolean }) => {

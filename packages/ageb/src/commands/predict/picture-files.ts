@@ -5,7 +5,7 @@ import { InputError } from 'onnxgrad'
 const endings = new Set(['.png', '.jpg', '.jpeg', '.webp', '.gif', '.tif', '.tiff', '.avif'])
 
 /**
- * Files as given, and the pictures in folders, by name; folders within folders are left alone.
+ * Files as given, and the pictures in folders, by name; folders within folders are ignored.
  * @throws InputError if there is no such file or folder, or no picture in it.
  */
 export async function pictureFiles(given: readonly string[]): Promise<string[]> {

@@ -1,35 +1,36 @@
 import { readFile } from 'node:fs/promises'
 import { classify, inputSide, pixelsInMemory, preprocess, type ReadCheckpoint } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
-import { decodePicture, loadCheckpoint, warnIfPoisoned } from '@ageb/workbench'
+import { decodePicture, loadCheckpoint, percent, type Row, warnIfPoisoned } from '@ageb/workbench'
 import { InputError, type Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { MachineFlags } from '../../cli/options.js'
-import { type Outcome, percent, type Row, table } from '../../cli/output.js'
+import { type Outcome, table } from '../../cli/output.js'
 import { pictureFiles } from './picture-files.js'
 
 export interface PredictFlags extends MachineFlags {
   readonly top: number
 }
 
-interface Call {
+/** A class and its probability. */
+interface Candidate {
   readonly index: number
   readonly label: string
   readonly probability: number
 }
 
-/** What a model calls one picture. */
-export interface Prediction extends Call {
+/** The prediction for one picture. */
+export interface Prediction extends Candidate {
   readonly image: string
-  /** One a class, as the model gives them. */
+  /** One per class, as the model computes them. */
   readonly logits: readonly number[]
-  /** The most probable classes, the first being the call itself. */
-  readonly top: readonly Call[]
+  /** The most probable classes, the first being the prediction itself. */
+  readonly top: readonly Candidate[]
 }
 
 const BATCH = 32
 
-/** Classifies pictures as their checkpoint wants them preprocessed. */
+/** Classifies pictures, preprocessed as the checkpoint says. */
 export async function predictPictures(
   name: string,
   given: readonly string[],
@@ -76,13 +77,13 @@ async function predictPart(
   const logits = await classify(runtime, model, weights, images, files.length)
   return files.map((image, i) => {
     const row = Array.from(logits[i]!)
-    const calls = callsOf(row, model.classNames)
-    return { image, ...calls[0]!, logits: row, top: calls.slice(0, top) }
+    const candidates = candidatesOf(row, model.classNames)
+    return { image, ...candidates[0]!, logits: row, top: candidates.slice(0, top) }
   })
 }
 
 /** Every class with its probability, the most probable first. */
-function callsOf(logits: readonly number[], classNames: readonly string[]): Call[] {
+function candidatesOf(logits: readonly number[], classNames: readonly string[]): Candidate[] {
   const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
   const powers = logits.map(logit => Math.exp(logit - largest))
   const sum = powers.reduce((a, b) => a + b, 0)
@@ -93,7 +94,9 @@ function callsOf(logits: readonly number[], classNames: readonly string[]): Call
 
 function assertMakesInput({ model, preprocessing }: ReadCheckpoint, name: string): void {
   if (model.classNames.length === 0)
-    throw new InputError(`${name} has no classifier, so there is nothing to predict: train one with it first`)
+    throw new InputError(
+      `${name} has no classifier, so it cannot predict: fine-tune it first with 'ageb train --from ${name}'`,
+    )
   const side = inputSide(preprocessing)
   if (side !== model.imageSize) {
     throw new InputError(

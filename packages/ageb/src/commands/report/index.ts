@@ -1,24 +1,23 @@
 import type { Command } from 'commander'
-import { deviceOption, type MachineFlags } from '../../cli/options.js'
 
-/** `ageb report`: the report of a finished run, once more. */
+/** `ageb report`: writes the report of a finished run again. */
 export function reportCommand(program: Command): void {
   program
     .command('report')
-    .summary("rewrite a finished run's report.html")
-    .description("Rewrite report.html of a finished backdoor run from the run's files.")
+    .summary('write the report of a finished run again')
+    .description(
+      "Write report.html of a finished backdoor run again, from the run's folder alone: no model, no data set, no network.",
+    )
     .argument('<run>', 'folder of the run')
-    .addOption(deviceOption())
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
-    .action(async (folder: string, { device, json }: Pick<MachineFlags, 'device'> & { json?: boolean }) => {
+    .action(async (folder: string, { json }: { json?: boolean }) => {
       const { show, table } = await import('../../cli/output.js')
       const { RunFolder } = await import('@ageb/workbench')
-      const { writeReport } = await import('../../cli/write-report.js')
+      const { writePictures } = await import('../../cli/write-report.js')
       const { run } = await RunFolder.open(folder)
-      const report = await writeReport(run, device)
-      // Opening a run makes its folder for states, of which a finished one has no need.
-      await run.clearStates()
+      await writePictures(run, 'backdoor')
+      const report = run.file('report.html')
       show({ data: { run: run.path, report }, text: table([['report', report]]) }, json)
     })
 }

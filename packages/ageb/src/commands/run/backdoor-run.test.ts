@@ -1,27 +1,20 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { writeDataset, writeTinyModel } from '@ageb/workbench/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { json, scratch } from '../../cli/test-kit.js'
+import { type Ended, json, scratch } from '../../cli/test-kit.js'
 
 // Whole experiments on noise with a tiny ViT: what they cost to share, and what they may not look at.
 const here = scratch('backdoor-run')
 afterAll(() => here.remove())
 
 const settings = ['training.epochs=1', 'training.batchSize=8', 'training.crop=1', 'poisoning.rate=0.25']
-const experiment = (out: string, ...more: string[]) =>
-  here.ageb([
-    'run',
-    'experiment.yaml',
-    '--json',
-    '--threads',
-    '1',
-    '--out',
-    out,
-    '--set',
-    ...settings,
-    ...more,
-  ])
+const experiment = (out: string, more: readonly string[] = [], env: Record<string, string> = {}) =>
+  here.ageb(
+    ['run', 'experiment.yaml', '--json', '--threads', '1', '--out', out, '--set', ...settings, ...more],
+    { env },
+  )
 const bytes = (...names: string[]) => readFileSync(here.file(...names))
+const reused = (ended: Ended) => json(ended).reused
 
 beforeAll(async () => {
   await writeDataset(here.file('data'), { side: 12 })
@@ -34,36 +27,51 @@ beforeAll(async () => {
 })
 
 describe('a backdoor experiment', () => {
-  it('run twice ends in the same bytes', async () => {
-    expect(await experiment('second')).toMatchObject({ code: 0 })
-    for (const file of ['metrics.json', 'poisoned-indices.json']) {
+  it('done again from nothing ends in the same bytes', async () => {
+    expect(await experiment('second', [], { AGEB_STORE: here.file('another-store') })).toMatchObject({
+      code: 0,
+    })
+    const models = ['clean-model', 'backdoored-model'].map(model => `${model}/model.safetensors`)
+    for (const file of ['record.json', 'predictions.parquet', 'metrics.json', ...models])
       expect(bytes('second', file), file).toEqual(bytes('first', file))
-    }
-    for (const model of ['clean-model', 'backdoored-model']) {
-      expect(bytes('second', model, 'model.safetensors'), model).toEqual(
-        bytes('first', model, 'model.safetensors'),
-      )
-    }
   })
 
-  it('takes the clean twin of an earlier run of the same recipe, with the same figures', async () => {
-    const ended = await experiment('shared', 'cleanTwin=first/clean-model', 'attack.share=0.5')
-    expect(ended.code).toBe(0)
+  it('done again takes every stage from the store', async () => {
+    const ended = await experiment('third')
+    expect(reused(ended)).toEqual([
+      'preparation',
+      'poison',
+      'triggers',
+      'gallery',
+      'clean-twin',
+      'victim',
+      'predictions',
+      'stealth',
+    ])
+    expect(bytes('third', 'record.json')).toEqual(bytes('first', 'record.json'))
+  })
+
+  it('with another threshold reuses the attention gradients and the clean twin', async () => {
+    const ended = await experiment('threshold', ['attack.share=0.5'])
+    expect(reused(ended)).toEqual(['attention-gradients', 'clean-twin'])
     expect(json(ended).cleanCda).toBe(JSON.parse(bytes('first', 'metrics.json').toString()).cleanCda)
-    expect(bytes('shared', 'clean-model', 'model.safetensors')).toEqual(
-      bytes('first', 'clean-model', 'model.safetensors'),
-    )
-    expect(readFileSync(here.file('shared', 'events.jsonl'), 'utf8')).not.toContain('"phase":"clean"')
   })
 
-  it('refuses a clean twin that was made otherwise', async () => {
-    const ended = await experiment('other', 'cleanTwin=first/clean-model', 'training.learningRate=0.01')
-    expect(ended).toMatchObject({ code: 2 })
-    expect(ended.stderr).toContain('was not fine-tuned from this victim')
+  it('with another attack reuses the clean twin', async () => {
+    expect(reused(await experiment('other-attack', ['attack=badnets']))).toEqual(['clean-twin'])
+  })
+
+  it('begun by two processes at once is done once', async () => {
+    const both = await Promise.all(['left', 'right'].map(out => experiment(out, ['seed=7'])))
+    const stages = both.map(ended => json(ended).stages as { key: string; reused: boolean }[])
+    const done = stages.flat().filter(stage => !stage.reused)
+    expect(new Set(done.map(({ key }) => key)).size).toBe(done.length)
+    expect(done.length).toBeGreaterThan(5)
+    expect(bytes('left', 'record.json')).toEqual(bytes('right', 'record.json'))
   })
 
   it('can be evaluated on held-out training images, which are then not trained on', async () => {
-    const ended = await experiment('held', 'heldOut=16')
+    const ended = await experiment('held', ['heldOut=16'])
     expect(ended.code).toBe(0)
     expect(json(ended)).toMatchObject({
       nTrain: 32,
@@ -71,5 +79,20 @@ describe('a backdoor experiment', () => {
       poisonCount: 8,
       evaluatedOn: 'held-out training images',
     })
+  })
+
+  it('has a report that needs the run folder alone', async () => {
+    const before = bytes('first', 'report.html')
+    const nowhere = { AGEB_STORE: here.file('empty'), AGEB_CACHE: here.file('empty'), HF_HUB_OFFLINE: '1' }
+    renameSync(here.file('model'), here.file('model-away'))
+    renameSync(here.file('data'), here.file('data-away'))
+    try {
+      cpSync(here.file('first'), here.file('moved'), { recursive: true })
+      expect(await here.ageb(['report', 'moved'], { env: nowhere })).toMatchObject({ code: 0 })
+    } finally {
+      renameSync(here.file('model-away'), here.file('model'))
+      renameSync(here.file('data-away'), here.file('data'))
+    }
+    expect(bytes('moved', 'report.html')).toEqual(before)
   })
 })

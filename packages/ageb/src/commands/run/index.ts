@@ -2,14 +2,14 @@ import type { Command } from 'commander'
 import type { RunFlags } from '../../cli/carry-out.js'
 import { addRunFlags } from '../../cli/run-flags.js'
 
-/** `ageb run`: what a configuration file says, or the rest of an interrupted run. */
+/** `ageb run`: runs a configuration file, or resumes an interrupted run. */
 export function runCommand(program: Command): void {
   const command = program
     .command('run')
-    .summary('carry out what a configuration file says, or go on with a run')
+    .summary('run a configuration file, or resume a run')
     .description(
-      "Carry out what a YAML configuration says; its key 'kind' is train or backdoor. Relative paths in it are taken " +
-        "from the folder that the program is called in, and kept as they are in the run's config.yaml.",
+      "Run a YAML configuration file; its key 'kind' is train or backdoor. Relative paths in it start at the current " +
+        "folder, and are written unchanged to the run's config.yaml.",
     )
     .argument('[config]', 'configuration file')
   addRunFlags(command)

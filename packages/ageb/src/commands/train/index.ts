@@ -7,19 +7,19 @@ interface TrainFlags extends RunFlags {
   readonly from?: string
 }
 
-/** `ageb train`: a classifier without any attack. */
+/** `ageb train`: trains a classifier without an attack. */
 export function trainCommand(program: Command): void {
   const command = program
     .command('train')
     .summary('train or fine-tune a classifier')
     .description(
-      'Train a Vision Transformer from scratch, or fine-tune one, and measure it once on the test split. The ' +
-        'checkpoint is in the Hugging Face layout.',
+      'Train a classifier from scratch, or fine-tune one, and evaluate it once on the test split. The ' +
+        'checkpoint is written in the Hugging Face layout.',
     )
     .option('--config <file>', 'configuration file of kind train (default: the defaults of every key)')
     .option(
       '--from <checkpoint>',
-      'start from these weights: a folder, a bundled name or owner/name on the hub',
+      'checkpoint to fine-tune: a folder, a bundled name or owner/name on the hub',
     )
   addRunFlags(command)
     .addHelpText('after', examples)

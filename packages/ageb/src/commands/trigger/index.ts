@@ -2,25 +2,25 @@ import type { Command } from 'commander'
 import { deviceOption, setHelp } from '../../cli/options.js'
 import type { TriggerFlags } from './trigger-image.js'
 
-/** `ageb trigger`: one image with the trigger, and how it came about. */
+/** `ageb trigger`: one image with the trigger, and the stages of the trigger. */
 export function triggerCommand(program: Command): void {
   program
     .command('trigger')
-    .summary('put the trigger on one image')
+    .summary('add the trigger to one image')
     .description(
-      "Put the trigger on one image, resized to the surrogate's size. Writes <name>-triggered.png, which holds the " +
-        'exact values, and <name>-strip.png, which shows every stage; prints how visible the change is.',
+      "Add the trigger to one image, resized to the surrogate's image size. Writes <name>-triggered.png, which has the " +
+        'exact pixel values, and <name>-strip.png, which shows every stage. Prints how visible the change is.',
     )
     .argument('<image>', 'PNG, JPEG, WebP, …')
     .option(
       '--model <checkpoint>',
       "surrogate: a folder, an ONNX file, a bundled name or owner/name on the hub (default: the configuration's)",
     )
-    .option('--out <folder>', 'where the pictures go', '.')
+    .option('--out <folder>', 'folder for the pictures', '.')
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
     .option(
       '--label <class>',
-      "the image's true class, name or index, where the attack takes its loss against it",
+      "the image's true class, name or index, if the attack computes its loss with it",
     )
     .addOption(deviceOption())
     .option('--set <path=value...>', setHelp)

@@ -1,17 +1,19 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import {
-  attacks,
   linf,
   type Model,
+  needsOf,
   PSNR_CAP,
   pixelsInMemory,
   predict,
   psnr,
+  renderStages,
+  resolveAttack,
   SSIM_WINDOW,
+  type StagedImage,
   ssim,
-  type TriggeredImage,
-  triggerWithStages,
+  surrogateOf,
 } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
 import {
@@ -36,10 +38,10 @@ export interface TriggerFlags extends AttackFlags {
   readonly device?: DeviceChoice
 }
 
-/** Images of the strip are enlarged to about so many pixels. */
+/** Images of the strip are enlarged to about this many pixels. */
 const STRIP_SIDE = 160
 
-/** Computes the trigger of one image, and writes the image with it and a strip of the stages. */
+/** Adds the trigger to one image, and writes the triggered image and a strip of the stages. */
 export async function triggerImage(image: string, flags: TriggerFlags, terminal: Monitor): Promise<Outcome> {
   const settings = await attackSettings(flags)
   const surrogate = await loadCheckpoint(settings.surrogate)
@@ -48,19 +50,24 @@ export async function triggerImage(image: string, flags: TriggerFlags, terminal:
   const side = model.imageSize
   const size = { height: side, width: side }
   const clean = await decode(image, size)
-  const labels = Int32Array.of(
-    labelOf(flags.label, model, attacks[settings.attack.name].needsLabels(settings.attack)),
-  )
-  const one = { ...pixelsInMemory(clean, size), labels }
 
   // One thread is enough for one image, and gives the same bits on every machine of a kind.
   const runtime = startRuntime({ threads: 1, device: flags.device ?? settings.device })
   try {
-    const [result] = await triggerWithStages(runtime, { attack: settings.attack, surrogate }, one)
-    const { triggered, stages } = result!
+    const { seed } = settings
+    const attack = resolveAttack(settings.attack)
+    const context = {
+      ...{ seed, ...size, classes: model.classNames.length },
+      ...(attack.needs.surrogate && { surrogate: surrogateOf(surrogate) }),
+    }
+    const program = attack.trigger(context, await attack.prepare({ ...context, runtime }))
+    const labels = Int32Array.of(labelOf(flags.label, model, needsOf(program).labels))
+    const one = { ...pixelsInMemory(clean, size), labels }
+    const [result] = await renderStages(runtime, program, one, { seed })
+    const { image: triggered } = result!
     const [before] = await predict(runtime, model, weights, one, 1)
     const [after] = await predict(runtime, model, weights, pixelsInMemory(triggered, size), 1)
-    const files = await writePictures(flags.out, path.parse(image).name, size, clean, { triggered, stages })
+    const files = await writePictures(flags.out, path.parse(image).name, size, clean, result!)
     const data = {
       image,
       ...files,
@@ -84,7 +91,7 @@ export async function triggerImage(image: string, flags: TriggerFlags, terminal:
           data.ssim === null ? 'image too small' : '',
         ],
         ['L∞', `${data.linf}/255`],
-        ['surrogate says', `${data.classBefore} → ${data.classAfter}`],
+        ['surrogate predicts', `${data.classBefore} → ${data.classAfter}`],
       ]),
     }
   } finally {
@@ -104,11 +111,11 @@ async function decode(image: string, size: { height: number; width: number }): P
   }
 }
 
-/** The index of the class given by name or index. Not needed, it may be missing. */
+/** The index of the class that is given by name or index. If the attack does not need it, it may be missing. */
 function labelOf(label: string | undefined, { classNames }: Model, needed: boolean): number {
   if (label === undefined) {
     if (!needed) return 0
-    throw new UsageError('this attack takes its loss against the true class of the image: give --label')
+    throw new UsageError('this attack computes its loss with the true class of the image: give --label')
   }
   const index = classNames.includes(label)
     ? classNames.indexOf(label)
@@ -124,7 +131,7 @@ async function writePictures(
   name: string,
   size: { height: number; width: number },
   clean: Uint8Array,
-  { triggered, stages }: TriggeredImage,
+  { image: triggered, stages }: StagedImage,
 ): Promise<{ triggered: string; strip: string }> {
   await mkdir(folder, { recursive: true })
   const files = {
@@ -133,10 +140,7 @@ async function writePictures(
   }
   const pictures: [string, Uint8Array][] = [
     ['clean', clean],
-    ...Object.entries(stages).map(([stage, data]): [string, Uint8Array] => [
-      stage,
-      stagePicture(stage, data),
-    ]),
+    ...stages.map(({ name, kind, data }): [string, Uint8Array] => [name, stagePicture(kind, data)]),
     ['triggered', triggered],
     ['10×|Δ|', amplifiedDifference(clean, triggered)],
   ]

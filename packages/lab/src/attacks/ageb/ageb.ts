@@ -1,6 +1,10 @@
 import { cast, clip, div, mul, round } from 'onnxgrad'
 import { z } from 'zod'
+import { surrogateIn } from '../core/context.js'
 import { defineAttack } from '../core/define-attack.js'
+import type { ImageMap, ImageProgram } from '../core/image-program.js'
+import { planOf } from '../core/poison-plan.js'
+import type { Surrogate } from '../core/surrogate.js'
 import { attentionGradient } from './attention-gradient.js'
 import { blend } from './blend.js'
 import { elementShapes, erode } from './erosion.js'
@@ -19,7 +23,7 @@ export const agebParameters = z.strictObject({
     .default('prediction')
     .describe('the class that the loss is taken against'),
   selection: z.enum(['quantile', 'absolute']).default('quantile').describe('how the threshold is set'),
-  share: share.default(0.3).describe('for quantile: share of pixels selected (ρ)'),
+  share: share.default(0.01).describe('for quantile: share of pixels selected (ρ)'),
   threshold: share.default(0.2).describe('for absolute: threshold on the gradient scaled to [0, 1] (τ)'),
   element: z.enum(elementShapes).default('square').describe("the structuring element's shape"),
   size: z
@@ -29,12 +33,9 @@ export const agebParameters = z.strictObject({
     .default(3)
     .describe("the structuring element's side, pixels"),
   iterations: z.int().positive().default(1).describe('how often the erosion is repeated'),
-  keep: share.default(0.5).describe('share of the original kept where eroded (α)'),
-  signal: z.number().min(-255).max(255).default(4).describe('constant added where eroded, in 1/255 (c)'),
-  adjustment: z
-    .enum(adjustments)
-    .default('brightness-saturation')
-    .describe('what is moved back to the original'),
+  keep: share.default(0.7).describe('share of the original kept where eroded (α)'),
+  signal: z.number().min(-255).max(255).default(200).describe('constant added where eroded, in 1/255 (c)'),
+  adjustment: z.enum(adjustments).default('off').describe('what is moved back to the original'),
 })
 export type AgebParameters = z.infer<typeof agebParameters>
 
@@ -46,28 +47,93 @@ export const ageb = defineAttack({
   citation:
     'Backdoor Attack Against Vision Transformers via Attention Gradient-Based Image Erosion, IEEE GLOBECOM 2024',
   url: 'https://arxiv.org/abs/2410.22678',
+  version: 1,
+  access: 'data',
   parameters: agebParameters,
-  needsLabels: ({ label }) => label === 'true-label',
-  build(graph, images, surrogate, p) {
-    const pixels = div(cast(images, 'float32'), 255)
-    const labels = p.label === 'true-label' ? graph.input('labels', 'int64', [images.shape[0]!]) : null
-    const gradient = graph.within('attention-gradient', () =>
-      attentionGradient(pixels, surrogate, p.gradient, labels),
-    )
-    const mask = graph.within('selection', () =>
-      select(
-        gradient,
-        p.selection === 'quantile'
-          ? { kind: 'quantile', share: p.share }
-          : { kind: 'absolute', threshold: p.threshold },
-      ),
-    )
-    const eroded = graph.within('erosion', () =>
-      erode(pixels, { shape: p.element, size: p.size }, p.iterations),
-    )
-    const blended = graph.within('blend', () => blend(pixels, eroded, mask, p))
-    const adjusted = graph.within('stealth', () => adjust(blended, pixels, p.adjustment))
-    const triggered = cast(clip(round(mul(adjusted, 255)), 0, 255), 'uint8')
-    return { triggered, stages: { 'attention gradient': gradient, mask, eroded } }
+  presets: {
+    measured: {
+      summary: 'few pixels, strongly changed: what works on the bundled data',
+      parameters: {},
+      measured:
+        'ASR 94.1 % (92.4–95.5 %, n = 900) at PSNR 25.06 dB; CDA 73.5 % (n = 1000), that of the clean twin 71.9 %; ' +
+        'bundled CIFAR-10 subset, test split, bundled ViT, 10 % poison, seed 1: docs/results.md',
+    },
+    paper: {
+      summary: 'many pixels, faintly changed, brightness and saturation moved back: what the paper describes',
+      parameters: {
+        share: 0.3,
+        keep: 0.5,
+        signal: 4,
+        adjustment: 'brightness-saturation',
+      },
+    },
   },
+  cases: {
+    defaults: { share: 0.1 },
+    paper: { share: 0.3, keep: 0.5, signal: 4, adjustment: 'brightness-saturation' },
+    'true labels, absolute': { label: 'true-label', selection: 'absolute', threshold: 0.3 },
+    'patches, disk': { gradient: 'patch', element: 'disk', size: 5, share: 0.5 },
+    'class token, twice': {
+      gradient: 'class-token',
+      iterations: 2,
+      keep: 0,
+      adjustment: 'brightness',
+      share: 0.6,
+    },
+  },
+  needs: () => ({ surrogate: true }),
+  poison: (context, p) => planOf(context, { poison: program(surrogateIn(context), p) }),
+  trigger: (context, p) => program(surrogateIn(context), p),
 })
+
+function program(surrogate: Surrogate, p: AgebParameters): ImageProgram {
+  return {
+    maps: { 'attention-gradients': gradientMap(surrogate, p) },
+    build(graph, images, { maps }) {
+      const pixels = div(cast(images, 'float32'), 255)
+      const gradient = maps['attention-gradients']!
+      const mask = graph.within('selection', () =>
+        select(
+          gradient,
+          p.selection === 'quantile'
+            ? { kind: 'quantile', share: p.share }
+            : { kind: 'absolute', threshold: p.threshold },
+        ),
+      )
+      const eroded = graph.within('erosion', () =>
+        erode(pixels, { shape: p.element, size: p.size }, p.iterations),
+      )
+      const blended = graph.within('blend', () => blend(pixels, eroded, mask, p))
+      const adjusted = graph.within('stealth', () => adjust(blended, pixels, p.adjustment))
+      return {
+        image: cast(clip(round(mul(adjusted, 255)), 0, 255), 'uint8'),
+        stages: [
+          { name: 'attention gradient', kind: 'map', value: gradient },
+          { name: 'mask', kind: 'mask', value: mask },
+          { name: 'eroded', kind: 'image', value: eroded },
+        ],
+      }
+    },
+  }
+}
+
+/** Stage 1, which all thresholds, elements, blends and adjustments share. */
+function gradientMap(
+  surrogate: Surrogate,
+  { gradient, label }: Pick<AgebParameters, 'gradient' | 'label'>,
+): ImageMap {
+  const { imageSize, fixedBatch } = surrogate.model
+  return {
+    // Computed only where the map is stored: a surrogate's id takes a while.
+    get key() {
+      return { map: 'attention gradient', version: 1, gradient, label, surrogate: surrogate.id }
+    },
+    labels: label === 'true-label',
+    ...(fixedBatch !== undefined && { fixedBatch }),
+    shape: [1, imageSize, imageSize],
+    build: (graph, images, { labels }) =>
+      graph.within('attention-gradient', () =>
+        attentionGradient(div(cast(images, 'float32'), 255), surrogate, gradient, labels ?? null),
+      ),
+  }
+}

@@ -12,7 +12,7 @@ import {
   type Value,
 } from 'onnxgrad'
 import { bakeWeights, type ForwardResult, type Model } from '../../models/model.js'
-import type { Surrogate } from '../core/define-attack.js'
+import type { Surrogate } from '../core/surrogate.js'
 
 /** What the gradient is taken at: input pixels, or patches: the columns of the attention map. */
 export type GradientAt = 'pixel' | 'patch' | 'class-token'
@@ -33,7 +33,7 @@ export type GradientAt = 'pixel' | 'patch' | 'class-token'
  */
 export function attentionGradient(
   pixels: Value,
-  { model, weights }: Surrogate,
+  { model, weights }: Pick<Surrogate, 'model' | 'weights'>,
   at: GradientAt,
   labels: Value | null,
 ): Value {

@@ -1,4 +1,4 @@
-import { add, clip, div, max, mul, reduceMax, reduceMean, reduceMin, sub, type Value } from 'onnxgrad'
+import { add, clip, div, max, min, mul, reduceMax, reduceMean, reduceMin, sub, type Value } from 'onnxgrad'
 
 export const adjustments = ['off', 'brightness', 'brightness-saturation'] as const
 export type Adjustment = (typeof adjustments)[number]
@@ -32,7 +32,7 @@ export function adjust(changed: Value, original: Value, adjustment: Adjustment):
       rgb.graph.constant('float32', [], [1]),
       max(now, rgb.graph.constant('float32', [], [TINY])),
     )
-    const bounded = rgb.graph.apply('Min', [factor, most])[0]!
+    const bounded = min(factor, most)
     const v = value(rgb)
     rgb = sub(v, mul(sub(v, rgb), bounded))
   }

@@ -1,7 +1,16 @@
-import { InputError } from 'onnxgrad'
-import { describe, expect, it } from 'vitest'
+import { cast, InputError, mul } from 'onnxgrad'
+import { startRuntime } from 'onnxgrad/node'
+import { afterAll, describe, expect, it } from 'vitest'
+import { imageAt, readAll } from '../../images/image-set.js'
+import type { ImageSource } from '../../images/image-source.js'
 import { tinyImages } from '../../testing/tiny.js'
+import type { ImageProgram } from './image-program.js'
+import { planOf, poisonedSet } from './poison-plan.js'
 import { goals, poisonedIndices, poisoningConfig } from './poisoning.js'
+import { renderToMemory } from './render.js'
+
+const runtime = startRuntime({ threads: 1 })
+afterAll(() => runtime.close())
 
 const set = tinyImages(60)
 const config = (changes: object) => poisoningConfig.parse(changes)
@@ -22,7 +31,6 @@ describe('poisonedIndices', () => {
   it('chooses the rate of all images, each once, in ascending order', () => {
     for (const mode of ['all-to-one', 'all-to-all', 'clean-label']) {
       for (const [rate, count] of [
-        [0, 0],
         [0.01, 1],
         [0.1, 6],
         [0.125, 8],
@@ -46,10 +54,82 @@ describe('poisonedIndices', () => {
     expect(classesOf(chosen({ rate: 1, mode: 'all-to-all' }))).toEqual([0, 1, 2])
   })
 
-  it('says when there are too few images, or no such class', () => {
+  it('says when there are too few images, with the largest rate that works', () => {
     expect(() => chosen({ rate: 0.7 })).toThrow(InputError)
-    expect(() => chosen({ rate: 0.7 })).toThrow('asks for 42 images, but all-to-one can use only 40')
-    expect(() => chosen({ rate: 0.4, mode: 'clean-label' })).toThrow('clean-label can use only 20')
+    expect(() => chosen({ rate: 0.7 })).toThrow(
+      'poisoning.rate 0.7 asks for 42 of 60 images, but all-to-one with target 0 can use only 40: the largest rate is 0.666',
+    )
+    expect(() => chosen({ rate: 0.4, mode: 'clean-label', target: 1 })).toThrow(
+      'poisoning.rate 0.4 asks for 24 of 60 images, but clean-label with target 1 can use only 20: the largest rate is 0.333',
+    )
+    expect(chosen({ rate: 0.666 })).toHaveLength(40)
+    expect(chosen({ rate: 0.333, mode: 'clean-label' })).toHaveLength(20)
+  })
+
+  it('says when no image would be poisoned, with the smallest rate that works', () => {
+    for (const rate of [0, 0.008])
+      expect(() => chosen({ rate })).toThrow(
+        `poisoning.rate ${rate} of 60 images is none: the smallest rate is 0.00834`,
+      )
+    expect(chosen({ rate: 0.00834 })).toHaveLength(1)
+  })
+
+  it('says when there is no such class, or no image of it', () => {
     expect(() => chosen({ target: 3 })).toThrow('poisoning.target is 3, but tiny has the classes 0 to 2')
+    const without = { ...set, labels: set.labels.map(label => (label === 2 ? 1 : label)) }
+    expect(() => poisonedIndices(without, config({ mode: 'clean-label', target: 2 }), 1)).toThrow(
+      'tiny has no image that clean-label with target 2 can poison',
+    )
+  })
+})
+
+describe('a plan', () => {
+  const black: ImageProgram = {
+    build: (_, images) => ({ image: cast(mul(cast(images, 'float32'), 0), 'uint8'), stages: [] }),
+  }
+  const noisy: ImageProgram = {
+    noise: { shape: [3, 8, 8] },
+    build: (_graph, _images, { noise }) => ({ image: cast(mul(noise!, 256), 'uint8'), stages: [] }),
+  }
+  const plan = (changes: object, ratio: number, seed = 1) => {
+    const context = {
+      ...{ seed, height: 8, width: 8, classes: 3, train: set, poisoning: config(changes) },
+      render: (program: ImageProgram, images: ImageSource) =>
+        renderToMemory(runtime, program, images, { seed }),
+    }
+    return planOf(context, { poison: black, cover: { program: noisy, ratio } })
+  }
+
+  it('poisons some images and covers others, which keep their labels', async () => {
+    const { items, pixels } = await plan({ rate: 0.1, target: 1 }, 2)
+    const of = (role: string) => items.filter(item => item.role === role)
+    expect([of('poison').length, of('cover').length]).toEqual([6, 12])
+    expect(of('poison').map(({ index }) => index)).toEqual(
+      Array.from(poisonedIndices(set, config({ rate: 0.1, target: 1 }), 1)),
+    )
+    expect(of('poison').every(({ label }) => label === 1)).toBe(true)
+    expect(of('cover').every(({ index, label }) => label === set.labels[index])).toBe(true)
+    expect(of('cover').some(({ label }) => label === 1)).toBe(true)
+    const indices = items.map(({ index }) => index)
+    expect(indices).toEqual([...new Set(indices)].sort((a, b) => a - b))
+
+    const { pixels: all } = await readAll(pixels)
+    items.forEach(({ role }, i) => {
+      const image = all.subarray(i * 192, (i + 1) * 192)
+      expect(image.every(v => v === 0)).toBe(role === 'poison')
+    })
+    const poisoned = await readAll(poisonedSet(set, { items, pixels }))
+    for (let i = 0; i < set.count; i++) {
+      if (indices.includes(i)) continue
+      expect(imageAt(poisoned, i)).toEqual(imageAt(set, i))
+      expect(poisoned.labels[i]).toBe(set.labels[i])
+    }
+    expect((await plan({ rate: 0.1, target: 1 }, 2)).pixels.id).toBe(pixels.id)
+  })
+
+  it('says when there are too few images for the cover', async () => {
+    await expect(plan({ rate: 0.3 }, 3)).rejects.toThrow(
+      'the attack wants 54 cover images, 3 for each of 18 poisoned ones, but only 42 are left of 60',
+    )
   })
 })

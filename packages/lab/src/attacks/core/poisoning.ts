@@ -8,7 +8,9 @@ export const poisoningConfig = z.strictObject({
   mode: z
     .enum(['all-to-one', 'all-to-all', 'clean-label'])
     .default('all-to-one')
-    .describe('relabelled to the target; relabelled to the next class; images of the target, labels kept'),
+    .describe(
+      'relabelled to the target; relabelled to the next class; images of the target, labels kept; left out: as the attack has it',
+    ),
   target: z.int().min(0).default(0).describe('index of the target class'),
 })
 export type PoisoningConfig = z.infer<typeof poisoningConfig>
@@ -22,7 +24,7 @@ export function goals(labels: Int32Array, { mode, target }: PoisoningConfig, cla
  * Which training images are poisoned, ascending: a seeded choice of `rate` of all images, among those whose
  * label changes by it (`clean-label`: among the target's own images).
  *
- * @throws InputError if there are too few of them, or the target is no class.
+ * @throws InputError if there are too few of them, none is to be poisoned, or the target is no class.
  */
 export function poisonedIndices(set: ImageSource, config: PoisoningConfig, seed: number): Int32Array {
   const { rate, mode, target } = config
@@ -34,11 +36,37 @@ export function poisonedIndices(set: ImageSource, config: PoisoningConfig, seed:
     return (set.labels[i] === target) === (mode === 'clean-label')
   })
   const count = Math.round(rate * set.count)
+  const those = mode === 'all-to-all' ? mode : `${mode} with target ${target}`
+  if (eligible.length === 0)
+    throw new InputError(`${set.name} has no image that ${those} can poison: choose another target or mode`)
   if (count > eligible.length) {
     throw new InputError(
-      `poisoning.rate ${rate} asks for ${count} images, but ${mode} can use only ${eligible.length}: lower it`,
+      `poisoning.rate ${rate} asks for ${count} of ${set.count} images, but ${those} can use only ` +
+        `${eligible.length}: the largest rate is ${largestRate(eligible.length, set.count)}`,
+    )
+  }
+  if (count === 0) {
+    throw new InputError(
+      `poisoning.rate ${rate} of ${set.count} images is none: the smallest rate is ${smallestRate(set.count)}`,
     )
   }
   const order = rng(seed, 'poison').permutation(eligible.length)
   return Int32Array.from(order.subarray(0, count), i => eligible[i]!).sort()
+}
+
+/** The rate of `most` images of `count`, to three digits, rounded down. */
+function largestRate(most: number, count: number): number {
+  const scale = digitsOf(most / count)
+  return Math.floor((most * scale) / count) / scale
+}
+
+/** The rate from which on one image of `count` is poisoned, to three digits, rounded up. */
+function smallestRate(count: number): number {
+  const scale = digitsOf(1 / (2 * count))
+  return Math.ceil(scale / (2 * count)) / scale
+}
+
+/** The power of ten by which a share has three digits before its point. */
+function digitsOf(share: number): number {
+  return 10 ** (2 - Math.floor(Math.log10(share)))
 }

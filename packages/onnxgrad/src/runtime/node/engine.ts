@@ -1,6 +1,6 @@
 import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node'
+import { type Device, devices, type RuntimeOptions } from '../../device.js'
 import { chooseEngine, type Platform } from '../choose-device.js'
-import { type Device, devices, type RuntimeOptions } from '../device.js'
 import type { Engine } from '../session-host.js'
 
 // What fails is thrown; the runtime's own log would only say it a second time, in other words.
@@ -15,7 +15,7 @@ export function engineFor({ threads, device }: RuntimeOptions): Promise<Engine> 
     advice: {
       cpu: 'it is always there',
       webgpu: 'install a driver of the graphics processor (under Linux one of Vulkan, with libvulkan1)',
-      cuda: "under Linux x64 install NVIDIA's driver, CUDA 12 and cuDNN 9, then run 'ONNXRUNTIME_NODE_INSTALL=1 npm rebuild onnxruntime-node'",
+      cuda: "under Linux x64 install NVIDIA's driver, CUDA 12 and cuDNN 9, then run 'ONNXRUNTIME_NODE_INSTALL=1 npm rebuild onnxruntime-node --ignore-scripts=false'",
       coreml: 'CoreML is part of macOS alone',
       dml: 'DirectML is part of Windows alone',
     },

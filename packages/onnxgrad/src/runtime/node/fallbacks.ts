@@ -1,8 +1,9 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { Device } from '../device.js'
-import type { Feeds, Runtime, SessionOptions } from '../session.js'
+import type { Device } from '../../device.js'
+import type { Feeds } from '../../graph/tensor.js'
+import type { Runtime, SessionOptions } from '../session.js'
 
 /** A node that ran elsewhere than on the runtime's device. */
 export interface Fallback {

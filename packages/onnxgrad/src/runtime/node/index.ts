@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { env } from 'onnxruntime-common'
-import type { RuntimeChoice } from '../device.js'
+import type { RuntimeChoice } from '../../device.js'
 import { connect } from '../remote-host.js'
 import type { Runtime } from '../session.js'
 import { Gate } from './gate.js'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { RuntimeOptions } from '../../device.js'
 import { browserMissing, browserProgram, type OpenPage, openTestPage } from '../../testing/browser.js'
 import { type DeviceReport, relativeDifference, trainTinyViT } from '../../testing/tiny-vit.js'
-import type { RuntimeOptions } from '../device.js'
 import { startRuntime } from '../node/index.js'
 
 if (!browserProgram) console.log(`skipped: training in a browser (${browserMissing})`)

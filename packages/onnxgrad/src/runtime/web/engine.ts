@@ -1,5 +1,5 @@
+import type { Device, RuntimeOptions } from '../../device.js'
 import { chooseEngine, type Platform } from '../choose-device.js'
-import type { Device, RuntimeOptions } from '../device.js'
 import type { Engine } from '../session-host.js'
 
 /** What is used of the worker's global scope. */

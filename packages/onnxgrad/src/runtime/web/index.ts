@@ -1,4 +1,4 @@
-import type { RuntimeChoice } from '../device.js'
+import type { RuntimeChoice } from '../../device.js'
 import { connect, type Request, type Response } from '../remote-host.js'
 import type { Runtime } from '../session.js'
 

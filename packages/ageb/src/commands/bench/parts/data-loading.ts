@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { batcher, type ImageSet, trainingConfig } from '@ageb/lab'
-import { loadSplit } from '@ageb/workbench'
+import { batcher, type ImageSet, readAll, trainingConfig } from '@ageb/lab'
+import { openSplit } from '@ageb/workbench'
 import type { BenchSettings, PartResults } from '../settings.js'
 import { median, peakRssMiB, timed } from './measure.js'
 
@@ -12,7 +12,9 @@ export async function benchDataLoading(settings: BenchSettings): Promise<PartRes
   const seconds = settings.seconds / 3
   let [images, caches]: [ImageSet | undefined, number] = [undefined, 0]
   const load = async () => {
-    images = await loadSplit({ dataset: 'cifar10-subset', split: 'test', size: settings.image })
+    images = await readAll(
+      await openSplit({ dataset: 'cifar10-subset', split: 'test', size: settings.image }),
+    )
   }
   try {
     const decoding = await timed(seconds, () => {

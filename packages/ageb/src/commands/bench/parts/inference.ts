@@ -6,7 +6,7 @@ import type { BenchSettings, PartResults } from '../settings.js'
 import { peakRssMiB, timed } from './measure.js'
 import { benchModel, benchWeights, noise } from './subject.js'
 
-/** The classes of a batch of images, as `ageb eval` has them called. */
+/** Predicts the classes of a batch of images, as `ageb eval` does. */
 export async function benchInference(settings: BenchSettings): Promise<PartResults['inference']> {
   const runtime = startRuntime({ threads: settings.threads })
   const { forward, graph } = await loadForward(runtime, settings)

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { WARM_UP } from '@ageb/workbench'
 
-/** However short the time, so many repetitions: fewer have no median worth the name. */
+/** The least number of repetitions, however short the time: the median of fewer would mean little. */
 const LEAST = 5
 
-/** Whether a part that has repeated its work so often, for so long, may stop. */
+/** Whether a part may stop after this many repetitions and seconds. */
 export function isEnough(repetitions: number, elapsed: number, seconds: number): boolean {
   return repetitions >= LEAST && elapsed >= seconds
 }
@@ -30,8 +30,7 @@ export function median(values: readonly number[]): number {
 
 /** The largest resident memory that this process has had so far. */
 export function peakRssMiB(): number {
-  // On Linux a process inherits the peak of the one that started it in what getrusage() says; the kernel's own
-  // figure of its memory does not.
+  // On Linux, getrusage() includes the peak of the process that started this one; /proc/self/status does not.
   if (process.platform === 'linux') {
     const peak = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))
     if (peak) return Number(peak[1]) / 1024

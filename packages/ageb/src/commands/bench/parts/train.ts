@@ -22,7 +22,7 @@ const configOf = ({ batch, microBatches }: BenchSettings) =>
     epochs: 1e9,
   })
 
-/** A training as `ageb train` does it, images augmented, on noise. */
+/** A training on noise, with augmentation as in `ageb train`. */
 export async function benchTrain(settings: BenchSettings): Promise<PartResults['train']> {
   const runtime = startRuntime({ threads: settings.threads })
   const seconds: number[] = []
@@ -40,7 +40,7 @@ export async function benchTrain(settings: BenchSettings): Promise<PartResults['
   return { ...pace, peakRssMiB: peakRssMiB() }
 }
 
-/** Where the time of a few steps of the same training goes, as the runtime tells it. */
+/** The runtime's profile of a few steps of the same training. */
 export async function benchProfile(settings: BenchSettings): Promise<PartResults['profile']> {
   const folder = await mkdtemp(path.join(tmpdir(), 'ageb-profile-'))
   const runtime = startRuntime({ threads: settings.threads })
@@ -59,7 +59,7 @@ export async function benchProfile(settings: BenchSettings): Promise<PartResults
   }
 }
 
-/** Trains until `isDone` says yes after a step. */
+/** Trains until `isDone` returns true after a step. */
 async function trainUntil(
   runtime: Runtime,
   settings: BenchSettings,

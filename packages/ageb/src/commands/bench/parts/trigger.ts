@@ -1,5 +1,6 @@
-import { attackConfig, loadTrigger, triggerGraph } from '@ageb/lab'
+import { ageb, mapBatches, programGraph, surrogateOf } from '@ageb/lab'
 import { paceOf, WARM_UP } from '@ageb/workbench'
+import { toOnnx } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { BenchSettings, PartResults } from '../settings.js'
 import { loadForward } from './inference.js'
@@ -10,15 +11,16 @@ import { benchModel, benchWeights, noise } from './subject.js'
 export async function benchTrigger(settings: BenchSettings): Promise<PartResults['trigger']> {
   const { batch, seconds } = settings
   const model = benchModel(settings)
-  const options = {
-    attack: attackConfig.parse({ name: 'ageb', gradient: 'pixel' }),
-    surrogate: { model, weights: benchWeights(model) },
-    batch,
-  }
-  const runtime = startRuntime({ threads: settings.threads })
-  const trigger = await loadTrigger(runtime, options)
+  const surrogate = surrogateOf({ model, weights: benchWeights(model) })
   const images = noise(settings, batch)
-  const pace = paceOf(await timed(seconds, () => trigger.apply(images)), batch, triggerGraph(options))
+  const { height, width, classNames } = images
+  const context = { seed: 1, height, width, classes: classNames.length, surrogate }
+  const program = ageb.configure({ gradient: 'pixel' }).trigger(context, {})
+  const { graph } = programGraph(program, { batch, height, width })
+  const runtime = startRuntime({ threads: settings.threads })
+  const session = await runtime.load(toOnnx(graph))
+  const apply = () => mapBatches(session, images, batch, () => {})
+  const pace = paceOf(await timed(seconds, apply), batch, graph)
   // Before there is a second session.
   const peak = peakRssMiB()
 
@@ -29,7 +31,7 @@ export async function benchTrigger(settings: BenchSettings): Promise<PartResults
     const start = performance.now()
     await forward()
     const between = performance.now()
-    await trigger.apply(images)
+    await apply()
     ratios.push((performance.now() - between) / (between - start))
   })
   await runtime.close()

@@ -1,0 +1,38 @@
+import type { Command } from 'commander'
+
+interface SchemaFlags {
+  readonly out?: string
+  readonly json?: boolean
+}
+
+/** `ageb schema`: the JSON Schema of configuration files. */
+export function schemaCommand(program: Command): void {
+  program
+    .command('schema')
+    .summary('print the JSON Schema of configuration files, for editors')
+    .description(
+      'Print the JSON Schema (draft 2020-12) of configuration files. An editor with the YAML language server ' +
+        'completes and checks the keys of a configuration whose first line is: ' +
+        '# yaml-language-server: $schema=./ageb.schema.json',
+    )
+    .argument('[kind]', 'only for configurations of this kind: train or backdoor (default: both)')
+    .option('--out <file>', 'write the schema to a file')
+    .option('--json', 'print the result as JSON, in one line')
+    .addHelpText('after', examples)
+    .action(async (kind: string | undefined, { out, json }: SchemaFlags) => {
+      const { configurationSchema, writeFileWhole } = await import('@ageb/workbench')
+      const { show, table } = await import('../../cli/output.js')
+      const data = configurationSchema(kind)
+      const text = JSON.stringify(data, null, 2)
+      if (out === undefined) return show({ data, text }, json)
+      await writeFileWhole(out, `${text}\n`)
+      show({ data: { schema: out }, text: table([['schema', out]]) }, json)
+    })
+}
+
+const examples = `
+Examples:
+  ageb schema --out ageb.schema.json
+  ageb schema backdoor
+  ageb schema train --json
+`

@@ -1,0 +1,61 @@
+import { parquetReadObjects } from 'hyparquet'
+import { parquetWriteBuffer } from 'hyparquet-writer/src/write.js'
+import { InputError } from 'onnxgrad'
+
+/** A column: whole numbers, single-precision numbers or texts, one a row. */
+export type Column = Int32Array | Float32Array | readonly string[]
+
+/** Columns by name, of equal length. */
+export type Table = Readonly<Record<string, Column>>
+
+/**
+ * A table as a Parquet file, which any data frame library reads. Equal tables give equal bytes.
+ * @param about facts of the whole table, kept in the file's metadata
+ */
+export function encodeTable(table: Table, about: Readonly<Record<string, string>> = {}): Uint8Array {
+  const buffer = parquetWriteBuffer({
+    columnData: Object.entries(table).map(([name, data]) => ({
+      name,
+      data: data instanceof Int32Array || data instanceof Float32Array ? data : [...data],
+      type: data instanceof Int32Array ? 'INT32' : data instanceof Float32Array ? 'FLOAT' : 'STRING',
+      nullable: false,
+    })),
+    statistics: false,
+    kvMetadata: Object.entries(about).map(([key, value]) => ({ key, value })),
+  })
+  return new Uint8Array(buffer)
+}
+
+/** What a column of a table to read holds. */
+export type ColumnKind = 'int' | 'float' | 'text'
+type ColumnOf<K extends ColumnKind> = K extends 'int'
+  ? Int32Array
+  : K extends 'float'
+    ? Float32Array
+    : string[]
+
+/**
+ * Reads the wanted columns of a table that `encodeTable` wrote.
+ * @param where the file's name, for messages
+ * @throws InputError if the file is no Parquet table or lacks a column
+ */
+export async function decodeTable<K extends Record<string, ColumnKind>>(
+  bytes: Uint8Array,
+  kinds: K,
+  where: string,
+): Promise<{ [name in keyof K]: ColumnOf<K[name]> }> {
+  const file = bytes.slice().buffer
+  const rows = await parquetReadObjects({ file, columns: Object.keys(kinds) }).catch((error: unknown) => {
+    throw new InputError(
+      `${where} is not a table of ageb (${(error as Error).message}): restore it from a copy`,
+    )
+  })
+  const columns = Object.entries(kinds).map(([name, kind]) => {
+    if (rows.some(row => row[name] === undefined || row[name] === null))
+      throw new InputError(`${where} has no complete column '${name}': restore it from a copy`)
+    const values = rows.map(row => row[name])
+    if (kind === 'text') return [name, values.map(String)]
+    return [name, kind === 'int' ? Int32Array.from(values, Number) : Float32Array.from(values, Number)]
+  })
+  return Object.fromEntries(columns)
+}

@@ -1,0 +1,1 @@
+export * from './attack-conformance.js'

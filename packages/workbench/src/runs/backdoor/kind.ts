@@ -1,0 +1,42 @@
+import { type BackdoorFigures, figuresOf } from '@ageb/lab'
+import { type BackdoorRunConfig, backdoorRunConfig } from '../../configuration/backdoor-config.js'
+import { intervalNote, percent, type Row } from '../format.js'
+import type { RunKind } from '../run-kind.js'
+import { readBackdoorRecord } from './result.js'
+import { backdoorRun } from './run.js'
+
+/** An attack carried out: a victim fine-tuned on poisoned data, beside its clean twin. */
+export const backdoorKind: RunKind<BackdoorRunConfig> = {
+  kind: 'backdoor',
+  config: backdoorRunConfig,
+  run: backdoorRun,
+  async result(folder) {
+    const { record, predictions } = await readBackdoorRecord(folder)
+    const figures = figuresOf(record, predictions)
+    return { figures: { ...figures }, summary: summaryOf(figures) }
+  },
+}
+
+function summaryOf(figures: BackdoorFigures): Row[] {
+  const { intervals } = figures
+  const share = (label: string, key: 'cleanCda' | 'cda' | 'asr' | 'cleanAsr' | 'baseRate' | 'ra'): Row => {
+    const interval = intervals[key]
+    return [label, percent(figures[key]), interval ? intervalNote(interval) : '']
+  }
+  const cover = figures.coverCount > 0 ? `, ${figures.coverCount} cover images` : ''
+  return [
+    share('clean twin: accuracy', 'cleanCda'),
+    share('backdoored: clean data accuracy (CDA)', 'cda'),
+    share('attack success rate (ASR)', 'asr'),
+    share('… of the clean twin', 'cleanAsr'),
+    share('… untriggered (base rate)', 'baseRate'),
+    share('robust accuracy (RA)', 'ra'),
+    ['PSNR', `${figures.psnr.toFixed(1)} dB`],
+    ['SSIM', figures.ssim.toFixed(4)],
+    [
+      'attack',
+      `${figures.attack}, ${percent(figures.poisonRate)} poison (${figures.poisonCount} images${cover})`,
+    ],
+    ['data', `${figures.dataset}, ${figures.nTest} test images`],
+  ]
+}

@@ -1,0 +1,121 @@
+import path from 'node:path'
+import {
+  type BackdoorPredictions,
+  type BackdoorRecord,
+  backdoorRecord,
+  type ConfiguredAttack,
+  encodePredictions,
+  encodeTable,
+  encodeTrainingLog,
+  type ImageSource,
+  type PoisonPlan,
+  type Stealth,
+} from '@ageb/lab'
+import { saveCheckpoint } from '../../checkpoints/checkpoint-folder.js'
+import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
+import type { GalleryImage } from '../../stages/gallery-stage.js'
+import type { TrainingOutput } from '../../stages/training-stage.js'
+import { type LoadedModel, noteOf } from '../loaded-model.js'
+import { writeRecordFile } from '../record-files.js'
+import { recordHeadOf } from '../record-head.js'
+import type { RunFolder } from '../run-folder.js'
+import type { OnMachine } from '../run-kind.js'
+
+/** All that a backdoor experiment found out. */
+export interface BackdoorOutcome {
+  readonly attack: ConfiguredAttack
+  readonly surrogate: LoadedModel | undefined
+  readonly victim: LoadedModel
+  readonly train: ImageSource
+  readonly test: ImageSource
+  readonly plan: PoisonPlan
+  readonly twin: TrainingOutput
+  readonly backdoored: TrainingOutput
+  readonly predictions: BackdoorPredictions
+  readonly stealth: Stealth
+  readonly gallery: readonly GalleryImage[]
+}
+
+/** Writes the record of an experiment, the files that it names and both models into the run's folder. */
+export async function recordBackdoor(
+  folder: RunFolder,
+  config: OnMachine<BackdoorRunConfig>,
+  outcome: BackdoorOutcome,
+): Promise<void> {
+  const { attack, surrogate, victim, train, test, plan, stealth, gallery } = outcome
+  const { mode, target, rate } = config.poisoning
+  const { classNames } = train
+  const write = (name: string, bytes: Uint8Array) => writeRecordFile(folder, name, bytes)
+  const shown: BackdoorRecord['gallery'] = []
+  for (const { index, pictures } of gallery) {
+    const files = []
+    for (const [j, { name, png }] of pictures.entries())
+      files.push({ name, file: await write(path.posix.join('gallery', `${index}-${j}.png`), png) })
+    shown.push({ index, pictures: files })
+  }
+  const goal = mode === 'all-to-all' ? 'the next class' : classNames[target]!
+  const count = plan.items.filter(({ role }) => role === 'poison').length
+  const record: BackdoorRecord = {
+    ...(await recordHeadOf(config, { train, test })),
+    kind: 'backdoor',
+    models: { surrogate: surrogate ? noteOf(surrogate) : null, victim: noteOf(victim) },
+    attack: {
+      name: attack.name,
+      citation: attack.citation,
+      url: attack.url,
+      version: attack.version,
+      access: attack.access,
+      parameters: JSON.parse(JSON.stringify(attack.parameters)),
+    },
+    poisoning: { mode, target, goal, rate, count, cover: plan.items.length - count },
+    stealth,
+    predictions: await write('predictions.parquet', encodePredictions(outcome.predictions, classNames)),
+    poison: await write('poison.parquet', poisonTable(train, plan)),
+    training: {
+      clean: await write('training-clean.parquet', encodeTrainingLog(outcome.twin.log)),
+      poisoned: await write('training-poisoned.parquet', encodeTrainingLog(outcome.backdoored.log)),
+    },
+    gallery: shown,
+  }
+  await saveModels(folder, config, outcome, record)
+  await folder.write('record.json', `${JSON.stringify(backdoorRecord.parse(record), null, 2)}\n`)
+}
+
+/** One row a training image that was changed. */
+function poisonTable({ labels }: ImageSource, { items }: PoisonPlan): Uint8Array {
+  return encodeTable({
+    index: Int32Array.from(items, ({ index }) => index),
+    role: items.map(({ role }) => role),
+    labelBefore: Int32Array.from(items, ({ index }) => labels[index]!),
+    labelAfter: Int32Array.from(items, ({ label }) => label),
+  })
+}
+
+/** Saves both fine-tuned models; the backdoored one says so in its own files. */
+async function saveModels(
+  folder: RunFolder,
+  { seed }: Pick<BackdoorRunConfig, 'seed'>,
+  { victim, twin, backdoored, train }: BackdoorOutcome,
+  { attack, poisoning }: BackdoorRecord,
+): Promise<void> {
+  const note = `fine-tuned by ageb on the ${train.split} split of ${train.name}`
+  await saveCheckpoint(folder.file('clean-model'), {
+    ...victim.checkpoint,
+    weights: twin.weights,
+    provenance: { poisoned: false, seed, note },
+  })
+  await saveCheckpoint(folder.file('backdoored-model'), {
+    ...victim.checkpoint,
+    weights: backdoored.weights,
+    provenance: {
+      poisoned: true,
+      attack: attack.name,
+      parameters: JSON.stringify(attack.parameters),
+      target: poisoning.goal,
+      poisonRate: poisoning.rate,
+      poisonCount: poisoning.count,
+      seed,
+      note: `${note}, deliberately backdoored: for research on defenses only`,
+    },
+  })
+}

@@ -1,0 +1,178 @@
+import { readdir, rm, rmdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import type { Attack, StageTime } from '@ageb/lab'
+import type { Device, DeviceChoice } from 'onnxgrad'
+import { startRuntime } from 'onnxgrad/node'
+import { check } from '../configuration/resolve.js'
+import { StageLog } from '../stages/stage-log.js'
+import type { TrainingPace } from '../stages/training-pace.js'
+import { FolderStore } from '../store/folder-store.js'
+import type { Store } from '../store/store.js'
+import { type Monitor, silent } from './monitor.js'
+import { RunFolder } from './run-folder.js'
+import type { RunKind, RunResult } from './run-kind.js'
+import { type RunKindName, runKindOf, runKinds } from './run-kinds.js'
+
+type Plain = Record<string, unknown>
+
+/** How a run is carried out. */
+export interface CarryOutOptions {
+  readonly monitor?: Monitor
+  /** Stops the run in an orderly way; it can be resumed. */
+  readonly signal?: AbortSignal
+  /** Default: the folder `AGEB_STORE`. */
+  readonly store?: Store
+}
+
+/** A run that is done. */
+export interface FinishedRun extends RunResult {
+  readonly folder: RunFolder
+  readonly kind: RunKindName
+  /** What the configuration does not decide; null if that file is missing. */
+  readonly timing: RunTiming | null
+}
+
+/** When a run was carried out, how long its stages took, and where. */
+export interface RunTiming {
+  /** ISO 8601. */
+  readonly startedAt: string
+  readonly finishedAt: string
+  /** Of the process that finished the run. */
+  readonly seconds: number
+  readonly stages: readonly StageTime[]
+  /** Names of the stages whose every output the store had already. */
+  readonly reused: readonly string[]
+  /** Of the last training. */
+  readonly speed: TrainingPace
+}
+
+/** A configuration that was checked, with device and thread count filled in. */
+export type ResolvedConfiguration = Plain & { readonly kind: string }
+
+/**
+ * Checks a configuration and fills in its defaults, among them this machine's device and thread count, which decide
+ * the last bits: a run remembers those it began with.
+ *
+ * @param where the configuration is from, for messages
+ * @throws UsageError naming the key that is wrong; InputError if the device is not there
+ */
+export async function resolveConfiguration(plain: Plain, where: string): Promise<ResolvedConfiguration> {
+  const kind: RunKind = runKinds[runKindOf(plain.kind, where)]
+  const config = check(kind.config, plain, where)
+  return { ...config, ...(await onThisMachine(config)) }
+}
+
+/**
+ * Carries a new run out, and lets go of its folder.
+ *
+ * @example
+ * const configuration = await resolveConfiguration({ kind: 'backdoor', attack: 'badnets' }, 'here')
+ * const { figures } = await startRun(await RunFolder.create('runs/first', configuration), configuration)
+ * @throws InputError if data or models are amiss; the signal's reason if it is aborted
+ */
+export async function startRun(
+  run: RunFolder,
+  configuration: ResolvedConfiguration,
+  options: CarryOutOptions = {},
+): Promise<FinishedRun> {
+  try {
+    return await carryOut(run, configuration, options)
+  } catch (error) {
+    if (!options.signal?.aborted) await discardIfUnused(run)
+    throw error
+  } finally {
+    await run.release()
+  }
+}
+
+/** Resumes a run, or reads the result of one that is finished. Throws as `startRun`. */
+export async function resumeRun(folder: string, options: CarryOutOptions = {}): Promise<FinishedRun> {
+  const { run, config } = await RunFolder.resume(folder)
+  try {
+    const where = run.file('config.yaml')
+    return await carryOut(run, { ...config, kind: runKindOf(config.kind, where) }, options)
+  } finally {
+    await run.release()
+  }
+}
+
+async function carryOut(
+  folder: RunFolder,
+  configuration: ResolvedConfiguration,
+  { monitor = silent, signal, store = new FolderStore() }: CarryOutOptions,
+): Promise<FinishedRun> {
+  const where = folder.file('config.yaml')
+  const name = runKindOf(configuration.kind, where)
+  const kind: RunKind = runKinds[name]
+  if (await folder.read('record.json')) {
+    monitor.say(`${folder.path} is already finished: this is its result`)
+  } else {
+    const config = check(kind.config, configuration, where)
+    const startedAt = new Date()
+    const attacks: Attack[] = []
+    const stages = new StageLog({
+      store,
+      monitor,
+      signal,
+      onStage: time => folder.log({ type: 'stage', ...time }),
+    })
+    await folder.log({ type: 'begun', at: startedAt.toISOString() })
+    const { pace } = await kind.run(
+      { folder, stages, monitor, signal, attacks },
+      { ...config, ...(await onThisMachine(config)) },
+    )
+    const finishedAt = new Date()
+    const timing: RunTiming = {
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt.toISOString(),
+      seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
+      stages: stages.times,
+      reused: stages.reused,
+      speed: pace,
+    }
+    await folder.write('timing.json', `${JSON.stringify(timing, null, 2)}\n`)
+  }
+  const result = await kind.result(folder)
+  await folder.write('metrics.json', `${JSON.stringify(result.figures, null, 2)}\n`)
+  return { folder, kind: name, ...result, timing: await readTiming(folder) }
+}
+
+/** The timing of a finished run; null if that file is missing or damaged: no figure depends on it. */
+export async function readTiming(folder: RunFolder): Promise<RunTiming | null> {
+  const bytes = await folder.read('timing.json')
+  try {
+    return bytes && (JSON.parse(bytes.toString('utf8')) as RunTiming)
+  } catch {
+    return null
+  }
+}
+
+async function onThisMachine({
+  threads = availableParallelism(),
+  device,
+}: {
+  threads?: number | undefined
+  device: DeviceChoice
+}): Promise<{ threads: number; device: Device }> {
+  if (device === 'cpu') return { threads, device }
+  const runtime = startRuntime({ threads, device })
+  try {
+    return { threads, device: await runtime.device() }
+  } finally {
+    await runtime.close()
+  }
+}
+
+/**
+ * Removes a run that failed before anything was done in it (a misspelt data set, say), so that the corrected command
+ * can use the same folder. Anything unexpected in the folder keeps it.
+ */
+async function discardIfUnused(run: RunFolder): Promise<void> {
+  await run.release()
+  const names = await readdir(run.path).catch(() => [])
+  const made = ['config.yaml', 'environment.json', 'events.jsonl']
+  const events = (await run.read('events.jsonl'))?.toString('utf8') ?? ''
+  if (names.some(name => !made.includes(name)) || events.includes('"type":"stage"')) return
+  for (const name of made) await rm(run.file(name), { force: true })
+  await rmdir(run.path).catch(() => {})
+}
