@@ -30,6 +30,8 @@ export interface Checkpoint {
 /** A checkpoint that was read. */
 export interface ReadCheckpoint extends Checkpoint {
   readonly preprocessing: Preprocessing
+  /** What the files leave open and was taken for granted, and where the weights were found, for the user to know. */
+  readonly notes?: readonly string[]
 }
 
 /** The files of a checkpoint in the Hugging Face layout, by name. */
@@ -44,4 +46,6 @@ export interface ReadableFiles extends Partial<CheckpointFiles> {
   readonly 'model.safetensors.index.json'?: string
   /** The files that the index names, by name. */
   readonly shards?: Readonly<Record<string, Uint8Array>>
+  /** Weights that torch.save wrote, with the file's name. They are read where there are none in safetensors. */
+  readonly torch?: { readonly name: string; readonly bytes: Uint8Array }
 }

@@ -1,46 +1,90 @@
 import { InputError } from 'onnxgrad'
 import type { ReadableFiles, ReadCheckpoint } from './checkpoint.js'
-import { plainObject, readConfiguration } from './configuration.js'
+import type { CheckpointTensors } from './checkpoint-tensor.js'
+import { type PlainObject, plainObject, readConfiguration } from './configuration.js'
 import { fit } from './fit.js'
 import { headOf } from './head.js'
 import { inputSide, preprocessingFrom, preprocessingOf } from './preprocessing.js'
 import { readJson } from './read-json.js'
+import { isRecognized, recognize, withoutPrefix } from './recognize.js'
+import { quote } from './safetensors-format.js'
 import { fromTimm, isTimm } from './timm.js'
-import { type CheckpointTensors, openWeights, takeWeights } from './weights.js'
+import { openWeights, takeWeights } from './weights.js'
 
 /**
- * Reads a checkpoint of `transformers`, or of timm in safetensors. One without a classifier, such as that of a
- * ViTModel, gives a model of no classes.
+ * Reads a checkpoint of `transformers`, of timm or of torchvision. One without a classifier, such as that of a ViTModel,
+ * gives a model of no classes.
+ *
+ * Without a config.json, a model of timm or torchvision is told from the names and shapes of its tensors; so it is with
+ * one that names no model, whose keys then go before what the shapes tell.
  *
  * @param folder the folder's name, for messages.
  * @throws InputError naming the file and the key, tensor or value that is wrong.
  */
 export function fromHuggingFace(files: ReadableFiles, folder: string): ReadCheckpoint {
-  const { config, preprocessing, tensors } = sourceOf(files, folder)
+  const { config, preprocessing, tensors, notes, describedBy } = sourceOf(files, folder)
   const file = `${folder}/config.json`
   const { family, classNames, provenance, build } = readConfiguration(config, preprocessing, file)
   const headless = build([])
   const head = headOf(headless)
   const named = withPrefix(tensors, `${family.modelType}.`, head)
   const model = head.some(name => named.has(name)) ? build(classNames) : headless
-  const stored = { model, weights: takeWeights(model, named, folder), provenance }
+  const stored = { model, weights: takeWeights(model, named, folder, describedBy), provenance }
   const imageSize = family.interpolates && preprocessing ? inputSide(preprocessing) : undefined
   return {
     ...fit(stored, { classNames: model.classNames, imageSize, seed: 0 }),
     preprocessing: preprocessing ?? preprocessingOf({ size: model.imageSize }, file),
+    notes,
   }
 }
 
 /** The files in the terms of Hugging Face, whoever wrote them. */
 function sourceOf(files: ReadableFiles, folder: string) {
   const { 'config.json': text, 'preprocessor_config.json': preprocessor } = files
-  if (text === undefined)
+  const file = `${folder}/config.json`
+  if (text === undefined && !hasWeights(files))
     throw new InputError(`${folder} has no config.json: give the folder of a Hugging Face or timm checkpoint`)
-  const config = readJson(text, plainObject, `${folder}/config.json`)
-  const tensors = openWeights(files, folder)
-  if (isTimm(config)) return fromTimm(config, tensors, folder)
-  const side = typeof config.image_size === 'number' ? config.image_size : undefined
-  return { config, preprocessing: preprocessingFrom(preprocessor, side, folder), tensors }
+  const config = text === undefined ? {} : readJson(text, plainObject, file)
+  const opened = openWeights(files, folder)
+  const { tensors, prefix } = withoutPrefix(opened.tensors)
+  const notes = [...opened.notes]
+  if (prefix)
+    notes.push(`${weightsFile(tensors, folder)}: '${prefix}' in front of every tensor's name was left out`)
+  const own = { tensors, notes, describedBy: 'config.json' }
+  if (isTimm(config)) return { ...own, ...fromTimm(config, tensors, folder) }
+  const sideOf = ({ image_size }: PlainObject) => (typeof image_size === 'number' ? image_size : undefined)
+  if (isRecognized(tensors)) {
+    const known = recognize(tensors, config, weightsFile(tensors, folder))
+    const read = preprocessingFrom(preprocessor, sideOf(known.config), folder)
+    if (!read) notes.push(`${weightsFile(tensors, folder)}: ${WITHOUT_PREPROCESSOR}`)
+    const preprocessing = read ?? preprocessingOf({ size: sideOf(known.config), ...imageNet }, file)
+    const describedBy = `the ${known.config.model_type} that the other tensors make`
+    return { ...own, ...known, preprocessing, describedBy, notes: [...notes, ...known.notes] }
+  }
+  if (text === undefined || !('model_type' in config)) throw unrecognized(tensors, folder, text === undefined)
+  return { ...own, config, preprocessing: preprocessingFrom(preprocessor, sideOf(config), folder) }
+}
+
+/** Of ImageNet's pictures, with which published models are trained. */
+const imageNet = { image_mean: [0.485, 0.456, 0.406], image_std: [0.229, 0.224, 0.225] }
+const WITHOUT_PREPROCESSOR =
+  "without a preprocessor_config.json beside it, pictures are normalized with ImageNet's mean and deviation"
+
+const hasWeights = (files: ReadableFiles) =>
+  files['model.safetensors'] !== undefined ||
+  files['model.safetensors.index.json'] !== undefined ||
+  files.torch !== undefined
+
+const weightsFile = (tensors: CheckpointTensors, folder: string) =>
+  [...tensors.values()][0]?.file ?? `${folder}/model.safetensors`
+
+function unrecognized(tensors: CheckpointTensors, folder: string, alone: boolean): InputError {
+  const some = [...tensors.keys()].slice(0, 3).map(quote).join(', ')
+  const lack = alone ? 'and there is no config.json beside it' : "and config.json has no 'model_type'"
+  return new InputError(
+    `${weightsFile(tensors, folder)} has tensors such as ${some}, which are not the names of a ViT of timm or of a ` +
+      `ViT or Swin Transformer of torchvision, ${lack}`,
+  )
 }
 
 /** Tensors of a class without classifier have names without the prefix that they have as a part of one with it. */

@@ -60,7 +60,10 @@ export function openSafetensors(bytes: Uint8Array, where: string): StoredTensors
   checkCover(entries, data.length, where)
   const tensors = entries.map((entry): [string, StoredTensor] => {
     const { name, dtype, shape } = entry
-    return [name, { dtype, shape, read: () => decode(entry, data, where) }]
+    return [
+      name,
+      { dtype, shape, read: () => decodeTensor(entry, data.subarray(entry.start, entry.end), where) },
+    ]
   })
   return { tensors: new Map(tensors), metadata }
 }
@@ -192,8 +195,15 @@ function checkCover(entries: readonly Entry[], dataLength: number, where: string
   }
 }
 
-function decode({ name, dtype, shape, start, end }: Entry, data: Uint8Array, where: string): SafeTensor {
-  const bytes = data.subarray(start, end)
+/**
+ * The values of a tensor from its bytes, little-endian and row by row.
+ * @throws InputError if they are none of the dtype
+ */
+export function decodeTensor(
+  { name, dtype, shape }: Pick<Entry, 'name' | 'dtype' | 'shape'>,
+  bytes: Uint8Array,
+  where: string,
+): SafeTensor {
   switch (dtype) {
     case 'F64':
       return { dtype, shape, data: view(bytes, Float64Array) }

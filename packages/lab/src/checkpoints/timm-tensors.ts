@@ -1,5 +1,5 @@
 import { InputError } from 'onnxgrad'
-import type { CheckpointTensor, CheckpointTensors } from './weights.js'
+import type { CheckpointTensor, CheckpointTensors } from './checkpoint-tensor.js'
 
 /** What the tensors of a ViT of timm, or of DINOv2's own code, tell of it, in the keys of Hugging Face. */
 export interface TimmShapes {

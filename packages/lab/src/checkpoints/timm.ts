@@ -1,11 +1,11 @@
 import { InputError } from 'onnxgrad'
 import { z } from 'zod'
+import type { CheckpointTensors } from './checkpoint-tensor.js'
 import type { PlainObject } from './configuration.js'
 import { preprocessingOf, preprocessorFile } from './preprocessing.js'
 import { checkJson } from './read-json.js'
 import { quote } from './safetensors-format.js'
 import { fromTimmNames, type TimmPooling, timmShapes } from './timm-tensors.js'
-import type { CheckpointTensors } from './weights.js'
 
 /** Numbers of `resample` in a preprocessor_config.json: those of Pillow. */
 const resample = { nearest: 0, lanczos: 1, bilinear: 2, bicubic: 3, box: 4, hamming: 5 } as const

@@ -2,20 +2,11 @@ import { InputError } from 'onnxgrad'
 import { z } from 'zod'
 import type { Model } from '../models/model.js'
 import type { ReadableFiles } from './checkpoint.js'
+import type { CheckpointTensor, CheckpointTensors } from './checkpoint-tensor.js'
 import { readJson } from './read-json.js'
-import { assertFinite, openSafetensors, type StoredTensor } from './safetensors.js'
+import { assertFinite, openSafetensors } from './safetensors.js'
 import { quote } from './safetensors-format.js'
-
-/** A tensor of a checkpoint, not read yet, with where it is. */
-export interface CheckpointTensor extends StoredTensor {
-  /** The file's name, for messages. */
-  readonly file: string
-  /** Its name there. */
-  readonly storedAs: string
-}
-
-/** The tensors of a checkpoint by the names of the model's parameters. */
-export type CheckpointTensors = ReadonlyMap<string, CheckpointTensor>
+import { openTorch } from './torch-file.js'
 
 // A plain name: nothing that could lead out of the folder.
 const shardName = z
@@ -34,16 +25,29 @@ export function shardNames(index: string, folder: string): string[] {
   return [...new Set(Object.values(weight_map))].toSorted()
 }
 
-/** Opens the weights of a checkpoint: one file, or the shards that an index names. Throws InputError. */
-export function openWeights(files: ReadableFiles, folder: string): CheckpointTensors {
+/** The weights of a checkpoint, not read yet. */
+export interface OpenWeights {
+  readonly tensors: CheckpointTensors
+  /** Where they were found, for the user. */
+  readonly notes: readonly string[]
+}
+
+/**
+ * Opens the weights of a checkpoint: a safetensors file, the shards that an index names, or a file of torch.save.
+ * @throws InputError if there are none, or a file is damaged.
+ */
+export function openWeights(files: ReadableFiles, folder: string): OpenWeights {
   const single = files['model.safetensors']
   const index = files['model.safetensors.index.json']
-  if (single) return new Map(openFile(single, `${folder}/model.safetensors`))
-  if (index === undefined) {
-    throw new InputError(
-      `${folder} has no model.safetensors: give the folder of a Hugging Face or timm checkpoint in that format`,
-    )
-  }
+  if (single) return { tensors: new Map(openFile(single, `${folder}/model.safetensors`)), notes: [] }
+  if (index !== undefined) return { tensors: openShards(files, index, folder), notes: [] }
+  if (files.torch) return openTorch(files.torch.bytes, `${folder}/${files.torch.name}`)
+  throw new InputError(
+    `${folder} has no model.safetensors: give the folder of a Hugging Face or timm checkpoint in that format`,
+  )
+}
+
+function openShards(files: ReadableFiles, index: string, folder: string): CheckpointTensors {
   const tensors = new Map<string, CheckpointTensor>()
   for (const shard of shardNames(index, folder)) {
     const file = `${folder}/${shard}`
@@ -79,17 +83,23 @@ const UNUSED = /(^|\.)(pooler\..*|mask_token|num_batches_tracked|relative_positi
 
 /**
  * The weights of a model as float32. Shapes are compared before any value is read.
+ * @param describedBy what says how the model is made, for messages.
  * @throws InputError naming the tensors that are missing, of another shape or left over, or a value that is no number.
  */
-export function takeWeights(model: Model, tensors: CheckpointTensors, folder: string) {
+export function takeWeights(
+  model: Model,
+  tensors: CheckpointTensors,
+  folder: string,
+  describedBy = 'config.json',
+) {
   const file = [...tensors.values()][0]?.file ?? `${folder}/model.safetensors`
   // A head of no classes has no values, and nothing stands for it in a file.
   const parameters = Object.entries(model.parameters).filter(([, { shape }]) => !shape.includes(0))
   const missing = parameters.map(([name]) => name).filter(name => !tensors.has(name))
   if (missing.length > 0) {
     throw new InputError(
-      `${file} has no ${some(missing.map(name => `'${name}'`))}, which config.json asks for: ` +
-        'the two files do not belong together',
+      `${file} has no ${some(missing.map(name => `'${name}'`))}, which ${describedBy} asks for: ` +
+        'the two do not belong together',
     )
   }
   for (const [name, { shape }] of parameters) {
@@ -97,7 +107,7 @@ export function takeWeights(model: Model, tensors: CheckpointTensors, folder: st
     if (stored.shape.join() === shape.join()) continue
     throw new InputError(
       `${stored.file}: '${stored.storedAs}' has shape [${stored.shape.join(', ')}], ` +
-        `but config.json asks for [${shape.join(', ')}]`,
+        `but ${describedBy} asks for [${shape.join(', ')}]`,
     )
   }
   const leftOver = [...tensors].filter(
@@ -105,7 +115,7 @@ export function takeWeights(model: Model, tensors: CheckpointTensors, folder: st
   )
   if (leftOver.length > 0) {
     const list = some(leftOver.map(([, { storedAs }]) => quote(storedAs)))
-    throw new InputError(`${file} has ${list}, which config.json does not ask for`)
+    throw new InputError(`${file} has ${list}, which ${describedBy} does not ask for`)
   }
   return Object.fromEntries(
     Object.entries(model.parameters).map(([name, { shape }]) => [

@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import {
   type Checkpoint,
@@ -6,7 +6,6 @@ import {
   fromOnnx,
   type ReadableFiles,
   type ReadCheckpoint,
-  shardNames,
   toHuggingFace,
   type WriteOptions,
 } from '@ageb/lab'
@@ -14,6 +13,7 @@ import { InputError } from 'onnxgrad'
 import { writeFileWhole } from '../files/write-file.js'
 import { parseHubId } from '../hub/hub.js'
 import { bundledModels } from './bundled-models.js'
+import { isTorchFile, readFiles, readTorchFiles } from './checkpoint-files.js'
 import { fetchCheckpoint } from './hub-checkpoint.js'
 import { isOnnxFile, onnxFileIn, readOnnxFiles } from './onnx-files.js'
 
@@ -25,12 +25,15 @@ export interface LoadOptions {
 }
 
 /**
- * Reads a checkpoint of `transformers`, or of timm in safetensors, or a classifier in ONNX.
- * @param model a folder, an ONNX file, the name of a bundled model, or `owner/name` or `owner/name@revision` on the hub.
+ * Reads a checkpoint of `transformers`, timm or torchvision, or a classifier in ONNX. `warn` is told what the files
+ * leave open and was taken for granted.
+ * @param model a folder, an ONNX file, a file of torch.save (.pt, .pth or .bin), the name of a bundled model, or `owner/name` or `owner/name@revision` on the hub.
  * @throws InputError if any of it is amiss.
  */
 export async function loadCheckpoint(model: string, options: LoadOptions = {}): Promise<ReadCheckpoint> {
   const checkpoint = await read(model, options)
+  const { warn = toStandardError } = options
+  for (const note of checkpoint.notes ?? []) warn(note)
   if (checkpoint.model.classNames.length === 0 && !options.withoutClassifier) {
     throw new InputError(
       `${model} has no classifier, so it cannot tell classes apart: fine-tune it with 'ageb train --from ${model}'`,
@@ -54,6 +57,7 @@ export async function saveCheckpoint(
 
 async function read(model: string, options: LoadOptions): Promise<ReadCheckpoint> {
   if (await isOnnxFile(model)) return fromOnnx(await readOnnxFiles(model), model)
+  if (await isTorchFile(model)) return fromHuggingFace(await readTorchFiles(model), path.dirname(model))
   const folder = await folderOf(model, options)
   const files = await readFiles(folder)
   const onnx = hasWeights(files) ? undefined : await onnxFileIn(folder)
@@ -61,7 +65,7 @@ async function read(model: string, options: LoadOptions): Promise<ReadCheckpoint
 }
 
 const hasWeights = (files: ReadableFiles) =>
-  'model.safetensors' in files || 'model.safetensors.index.json' in files
+  'model.safetensors' in files || 'model.safetensors.index.json' in files || 'torch' in files
 
 async function folderOf(model: string, { warn = toStandardError }: LoadOptions): Promise<string> {
   if (Object.hasOwn(bundledModels, model)) return bundledModels[model]!
@@ -74,38 +78,6 @@ async function folderOf(model: string, { warn = toStandardError }: LoadOptions):
     `there is no checkpoint folder '${model}': check the path, or name a bundled model (${names}) ` +
       'or one on the hub (owner/name)',
   )
-}
-
-async function readFiles(folder: string): Promise<ReadableFiles> {
-  const read = async (name: string) => {
-    try {
-      return await readFile(path.join(folder, name))
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT') return undefined
-      const problem =
-        code === 'ERR_FS_FILE_TOO_LARGE' ? 'it is larger than 2 GiB: save it in shards' : message
-      throw new InputError(`${path.join(folder, name)} cannot be read: ${problem}`)
-    }
-  }
-  const [config, preprocessor, weights] = await Promise.all([
-    read('config.json'),
-    read('preprocessor_config.json'),
-    read('model.safetensors'),
-  ])
-  const described = {
-    ...(config && { 'config.json': config.toString('utf8') }),
-    ...(preprocessor && { 'preprocessor_config.json': preprocessor.toString('utf8') }),
-  }
-  if (weights) return { ...described, 'model.safetensors': weights }
-  const index = (await read('model.safetensors.index.json'))?.toString('utf8')
-  if (index === undefined) return described
-  const shards: Record<string, Uint8Array> = {}
-  for (const name of shardNames(index, folder)) {
-    const shard = await read(name)
-    if (shard) shards[name] = shard
-  }
-  return { ...described, 'model.safetensors.index.json': index, shards }
 }
 
 function toStandardError(message: string): void {
