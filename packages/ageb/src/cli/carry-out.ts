@@ -1,5 +1,6 @@
 import path from 'node:path'
 import {
+  assignAll,
   type FinishedRun,
   RunFolder,
   resolveConfiguration,
@@ -11,7 +12,6 @@ import type { Command } from 'commander'
 import { Interrupted, listenForInterruption } from './interruption.js'
 import { type ColumnFlags, columnsOf, type MachineFlags } from './options.js'
 import { show } from './output.js'
-import { assignAll } from './settings.js'
 import { outcomeOf } from './summaries.js'
 import { terminal } from './terminal.js'
 import { writePictures } from './write-report.js'

@@ -23,6 +23,15 @@ export interface ColumnFlags {
   readonly labelColumn?: string
 }
 
+/** The flags that choose an attack, for commands that compute triggers outside a run. */
+export interface AttackFlags {
+  /** A configuration file; that of the demo if not given. */
+  readonly config?: string
+  readonly set?: readonly string[]
+  /** The surrogate, in place of the configuration's. */
+  readonly model?: string
+}
+
 /** Adds `--data` and `ColumnFlags` to a command. */
 export function addDataFlags(command: Command): Command {
   return command

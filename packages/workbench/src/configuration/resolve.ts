@@ -38,6 +38,26 @@ export function assign(configuration: Plain, assignment: string): Plain {
   return set(configuration, keys) as Plain
 }
 
+/**
+ * A configuration with several assignments, in order.
+ *
+ * @example
+ * assignAll({ kind: 'train' }, ['training.epochs=3', 'seed=2'])
+ * // { kind: 'train', training: { epochs: 3 }, seed: 2 }
+ * @throws UsageError if one is no `path=value`, or its value is no YAML
+ */
+export function assignAll(plain: Plain, assignments: readonly string[] = []): Plain {
+  return assignments.reduce((configuration, assignment) => {
+    try {
+      return assign(configuration, assignment)
+    } catch (error) {
+      if (error instanceof UsageError) throw error
+      const reason = (error as Error).message.split('\n')[0]
+      throw new UsageError(`--set ${assignment}: the value is not YAML (${reason})`)
+    }
+  }, plain)
+}
+
 /** Checks a configuration against its schema and fills in defaults. Throws UsageError naming the key. */
 export function check<T>(schema: z.ZodType<T>, configuration: Plain, where: string): T {
   const parsed = schema.safeParse(configuration)

@@ -1,8 +1,8 @@
 import type { Checkpoint } from '@ageb/lab'
-import { type LoadOptions, loadCheckpoint } from '../checkpoints/checkpoint-folder.js'
+import type { LoadOptions } from '../checkpoints/checkpoint-folder.js'
+import { openCheckpoint } from '../checkpoints/open-checkpoint.js'
 import { modelDigest } from '../stages/model-digest.js'
 import type { Monitor } from './monitor.js'
-import { warnIfPoisoned } from './provenance.js'
 
 /** A checkpoint with its name in the configuration, and the digest of all that decides what it computes. */
 export interface LoadedModel {
@@ -13,9 +13,7 @@ export interface LoadedModel {
 
 /** Loads a checkpoint, and warns if it says of itself that it was poisoned. Throws InputError. */
 export async function loadModel(name: string, monitor: Monitor, options?: LoadOptions): Promise<LoadedModel> {
-  const checkpoint = await loadCheckpoint(name, { ...options, warn: monitor.say })
-  warnIfPoisoned(monitor, name, checkpoint)
-  return describedModel(checkpoint, { name })
+  return describedModel(await openCheckpoint(name, monitor, options), { name })
 }
 
 /** A checkpoint that was made from a named one. */

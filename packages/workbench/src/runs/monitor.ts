@@ -17,3 +17,11 @@ export const silent: Monitor = {
   say() {},
   progress: () => ({ update() {}, stop() {} }),
 }
+
+/** How a program watches work that takes a while, and stops it. */
+export interface WatchOptions {
+  /** Told what is worth knowing, and how far the work is. Default: `silent`. */
+  readonly monitor?: Monitor | undefined
+  /** Stops the work, which then throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { addDataFlags, addMachineFlags, setHelp } from '../../cli/options.js'
-import type { EvalFlags } from './evaluate.js'
+import type { EvalFlags } from './outcome.js'
 
 /** `ageb eval`: the accuracy of a checkpoint, and the success of an attack on it. */
 export function evalCommand(program: Command): void {
@@ -23,8 +23,8 @@ export function evalCommand(program: Command): void {
     .action(async (model: string, flags: EvalFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
-      const { evaluate } = await import('./evaluate.js')
-      show(await evaluate(model, flags, terminal), flags.json)
+      const { evaluated } = await import('./outcome.js')
+      show(await evaluated(model, flags, terminal), flags.json)
     })
 }
 

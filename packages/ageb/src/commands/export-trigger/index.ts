@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { setHelp, wholeNumber } from '../../cli/options.js'
-import type { ExportFlags } from './export-trigger.js'
+import type { ExportFlags } from './outcome.js'
 
 /** `ageb export-trigger`: the whole trigger as one ONNX file. */
 export function exportTriggerCommand(program: Command): void {
@@ -25,8 +25,8 @@ export function exportTriggerCommand(program: Command): void {
     .action(async (flags: ExportFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
-      const { exportTrigger } = await import('./export-trigger.js')
-      show(await exportTrigger(flags, terminal), flags.json)
+      const { exported } = await import('./outcome.js')
+      show(await exported(flags, terminal), flags.json)
     })
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { addDataFlags, addMachineFlags, setHelp, wholeNumber } from '../../cli/options.js'
-import type { PlanFlags } from './plan.js'
+import type { PlanFlags } from './outcome.js'
 
 /** `ageb plan`: the cost of a configuration. */
 export function planCommand(program: Command): void {
@@ -32,8 +32,8 @@ export function planCommand(program: Command): void {
     .action(async (config: string | undefined, flags: PlanFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
-      const { plan } = await import('./plan.js')
-      show(await plan(config, flags, terminal), flags.json)
+      const { planned } = await import('./outcome.js')
+      show(await planned(config, flags, terminal), flags.json)
     })
 }
 

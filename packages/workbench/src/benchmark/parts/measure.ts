@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { WARM_UP } from '@ageb/workbench'
+import { WARM_UP } from '../../stages/speed.js'
 
 /** The least number of repetitions, however short the time: the median of fewer would mean little. */
 const LEAST = 5
@@ -26,14 +25,4 @@ export async function timed(seconds: number, work: () => Promise<unknown>): Prom
 
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!
-}
-
-/** The largest resident memory that this process has had so far. */
-export function peakRssMiB(): number {
-  // On Linux, getrusage() includes the peak of the process that started this one; /proc/self/status does not.
-  if (process.platform === 'linux') {
-    const peak = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))
-    if (peak) return Number(peak[1]) / 1024
-  }
-  return process.resourceUsage().maxRSS / 1024
 }

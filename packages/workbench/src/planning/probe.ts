@@ -18,8 +18,16 @@ export interface Probe {
 /**
  * Measures a few training steps of the model with smaller batches, and estimates the time of a step of the
  * configuration: a part that is the same for any batch, such as the optimizer's, and a part for every image.
+ *
+ * @throws the signal's reason if it is aborted
  */
-export async function probe(runtime: Runtime, model: Model, config: TrainingConfig): Promise<Probe> {
+export async function probe(
+  runtime: Runtime,
+  model: Model,
+  config: TrainingConfig,
+  signal?: AbortSignal,
+): Promise<Probe> {
+  signal?.throwIfAborted()
   const { gflops: gemmGflops } = await bestMatrixThroughput(runtime)
   const size = { height: model.imageSize, width: model.imageSize }
   const operations = matrixOperations(trainingStep(model, config, size).graph)
@@ -27,7 +35,9 @@ export async function probe(runtime: Runtime, model: Model, config: TrainingConf
   const affordable = Math.max(2, Math.floor((STEP_SECONDS * gemmGflops * 1e9) / perImage))
   const most = Math.min(affordable, config.batchSize / config.microBatches)
   const [few, many] = [Math.max(1, Math.floor(most / 2)), most]
-  const long = await secondsOf(runtime, model, { ...config, batchSize: many, microBatches: 1 })
+  const secondsOfBatch = (batchSize: number) =>
+    secondsOf(runtime, model, { ...config, batchSize, microBatches: 1 }, signal)
+  const long = await secondsOfBatch(many)
   const secondsPerStep =
     many === config.batchSize || few === many
       ? (long * config.batchSize) / many
@@ -35,7 +45,7 @@ export async function probe(runtime: Runtime, model: Model, config: TrainingConf
   return { gemmGflops, secondsPerStep, mfu: operations / secondsPerStep / (gemmGflops * 1e9) }
 
   async function extrapolated(few: number, many: number, long: number): Promise<number> {
-    const short = await secondsOf(runtime, model, { ...config, batchSize: few, microBatches: 1 })
+    const short = await secondsOfBatch(few)
     const each = Math.max(0, long - short) / (many - few)
     const always = Math.max(0, long - many * each)
     return always + config.batchSize * each
@@ -43,7 +53,12 @@ export async function probe(runtime: Runtime, model: Model, config: TrainingConf
 }
 
 /** Median time of a step on noise. */
-async function secondsOf(runtime: Runtime, model: Model, config: TrainingConfig): Promise<number> {
+async function secondsOf(
+  runtime: Runtime,
+  model: Model,
+  config: TrainingConfig,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   const { imageSize, classNames } = model
   const count = config.batchSize
   const random = rng(1, 'images')
@@ -72,7 +87,7 @@ async function secondsOf(runtime: Runtime, model: Model, config: TrainingConfig)
         last = now
         if (times.length === COUNTED) enough.abort()
       },
-      signal: enough.signal,
+      signal: signal ? AbortSignal.any([signal, enough.signal]) : enough.signal,
     })
   } catch (error) {
     if (error !== enough.signal.reason) throw error

@@ -1,9 +1,10 @@
 import { classifierGraph, mapBatches } from '@ageb/lab'
-import { paceOf } from '@ageb/workbench'
 import { type Runtime, toOnnx } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
+import { peakRssMiB } from '../../stages/memory.js'
+import { paceOf } from '../../stages/speed.js'
 import type { BenchSettings, PartResults } from '../settings.js'
-import { peakRssMiB, timed } from './measure.js'
+import { timed } from './measure.js'
 import { benchModel, benchWeights, noise } from './subject.js'
 
 /** Predicts the classes of a batch of images, as `ageb eval` does. */

@@ -1,10 +1,11 @@
 import { ageb, mapBatches, programGraph, surrogateOf } from '@ageb/lab'
-import { paceOf, WARM_UP } from '@ageb/workbench'
 import { toOnnx } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
+import { peakRssMiB } from '../../stages/memory.js'
+import { paceOf, WARM_UP } from '../../stages/speed.js'
 import type { BenchSettings, PartResults } from '../settings.js'
 import { loadForward } from './inference.js'
-import { median, peakRssMiB, timed } from './measure.js'
+import { median, timed } from './measure.js'
 import { benchModel, benchWeights, noise } from './subject.js'
 
 /** AGEB's trigger at pixel level, computed with the model as the surrogate. */

@@ -2,9 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { batcher, type ImageSet, readAll, trainingConfig } from '@ageb/lab'
-import { openSplit } from '@ageb/workbench'
+import { openSplit } from '../../data/dataset.js'
+import { peakRssMiB } from '../../stages/memory.js'
 import type { BenchSettings, PartResults } from '../settings.js'
-import { median, peakRssMiB, timed } from './measure.js'
+import { median, timed } from './measure.js'
 
 /** The bundled test images, decoded, read from the cache, and made into augmented batches. */
 export async function benchDataLoading(settings: BenchSettings): Promise<PartResults['dataLoading']> {

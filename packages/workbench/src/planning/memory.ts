@@ -1,6 +1,6 @@
 import { imageSize, type Model, type TrainingConfig, trainingStep } from '@ageb/lab'
-import { residentBytes } from '@ageb/workbench'
 import { bytesOf, peakOfValues } from 'onnxgrad'
+import { residentBytes } from '../data/split-source.js'
 import type { Workload } from './workload.js'
 
 const MiB = 2 ** 20

@@ -1,9 +1,14 @@
-import type { Pace } from '@ageb/workbench'
+import { availableParallelism } from 'node:os'
 import type { Profile } from 'onnxgrad'
+import type { Pace } from '../stages/speed.js'
+
+// Loads nothing that measures, so that a command line can offer parts and defaults at once.
 
 /** What is measured, in this order. Each runs in its own process, so that its peak memory can be measured. */
 export const partNames = ['train', 'trigger', 'inference', 'dataLoading'] as const
 export type PartName = (typeof partNames)[number]
+/** A part; `profile` is measured only if it is asked for, as writing one slows the runtime down. */
+export type BenchPart = PartName | 'profile'
 
 /** A ViT's shape, and how it is measured. */
 export interface BenchSettings {
@@ -23,6 +28,19 @@ export interface BenchSettings {
   readonly threads: number
   /** Of each part, after its warm-up. */
   readonly seconds: number
+}
+
+/** A ViT of DeiT-tiny's width and depth for CIFAR-10. */
+export const benchDefaults: BenchSettings = {
+  seconds: 20,
+  batch: 64,
+  microBatches: 2,
+  width: 192,
+  depth: 12,
+  heads: 3,
+  patch: 4,
+  image: 32,
+  threads: availableParallelism(),
 }
 
 interface Memory {
@@ -57,7 +75,7 @@ export type Measured<Part extends keyof PartResults> = PartResults[Part] &
   Beside &
   (Part extends 'train' | 'trigger' | 'inference' ? { readonly mfu: number } : unknown)
 
-/** What `ageb bench` found out; of the parts, those that were asked for. */
+/** What was measured; of the parts, those that were asked for. */
 export type BenchResult = {
   /** The best square float32 matrix product of the run, and its size. */
   readonly gemmGflops: number

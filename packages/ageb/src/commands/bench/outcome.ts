@@ -1,10 +1,19 @@
-import { percent, type Row } from '@ageb/workbench'
+import { bench, type Monitor, percent, type Row } from '@ageb/workbench'
+import type { BenchPart, BenchResult, BenchSettings, Beside, Measured } from '@ageb/workbench/benchmark'
 import { type ProfileEntry, sumProfile } from 'onnxgrad'
-import { table } from '../../cli/output.js'
-import type { BenchResult, Beside, Measured } from './settings.js'
+import { type Outcome, table } from '../../cli/output.js'
 
-/** What was measured, for people. */
-export function benchText(result: BenchResult): string {
+/** Measures the parts in their order, and tells their figures. */
+export async function measured(
+  settings: BenchSettings,
+  parts: readonly BenchPart[],
+  monitor: Monitor,
+): Promise<Outcome> {
+  const data = await bench(settings, { parts, monitor })
+  return { data, text: benchText(data) }
+}
+
+function benchText(result: BenchResult): string {
   const { train, trigger, inference, dataLoading, profile } = result
   const { cpu, threads, device, gemmGflops, gemmSide, gemmGflopsMeasured: all, settings: s } = result
   const spread = `${gflops(Math.min(...all))} to ${gflops(Math.max(...all))} in ${all.length} measurements`

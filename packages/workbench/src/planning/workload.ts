@@ -11,9 +11,16 @@ import {
   resolveAttack,
   surrogateOf,
 } from '@ageb/lab'
-import type { BackdoorRunConfig, ColumnChoice, Monitor, TrainRunConfig } from '@ageb/workbench'
-import { bundledModels, loadCheckpoint, parseHubId, splitSize, UsageError } from '@ageb/workbench'
 import { matrixOperations } from 'onnxgrad'
+import { bundledModels } from '../checkpoints/bundled-models.js'
+import { loadCheckpoint } from '../checkpoints/checkpoint-folder.js'
+import type { BackdoorRunConfig } from '../configuration/backdoor-config.js'
+import { UsageError } from '../configuration/resolve.js'
+import type { TrainRunConfig } from '../configuration/train-config.js'
+import { splitSize } from '../data/dataset.js'
+import type { ColumnChoice } from '../data/parquet-schema.js'
+import { parseHubId } from '../hub/hub.js'
+import type { Monitor } from '../runs/monitor.js'
 import { placeholderWeights } from './placeholder-weights.js'
 import { type DataShape, publishedData, publishedModels } from './published.js'
 
@@ -30,6 +37,14 @@ export interface Workload {
   readonly otherOperations: number
 }
 
+/** The size of a data set that is not on this machine. */
+export interface GivenSize {
+  /** Number of training images. */
+  readonly images?: number | undefined
+  readonly testImages?: number | undefined
+  readonly classes?: number | undefined
+}
+
 /** Images of the graphs that are counted. */
 const COUNTED = 2
 
@@ -37,16 +52,17 @@ const COUNTED = 2
 export async function workloadOf(
   config: TrainRunConfig | BackdoorRunConfig,
   data: DataShape,
-  terminal: Monitor,
+  monitor: Monitor,
 ): Promise<Workload> {
   if (config.kind === 'train') {
     const { from, imageSize, seed } = config
-    const model = from === undefined ? shaped(config.model, data) : await fitted(from, data, seed, imageSize)
+    const fitting = { data, seed, imageSize, monitor }
+    const model = from === undefined ? shaped(config.model, data) : await fitted(from, fitting)
     return { data, model, trainings: 1, triggered: 0, otherOperations: data.test * forward(model) }
   }
-  const model = await fitted(config.victim, data, config.seed)
+  const model = await fitted(config.victim, { data, seed: config.seed, monitor })
   const attack = resolveAttack(config.attack)
-  const surrogate = attack.needs.surrogate ? await surrogateLike(model, config, data, terminal) : undefined
+  const surrogate = attack.needs.surrogate ? await surrogateLike(model, config, data, monitor) : undefined
   const triggered = Math.round(config.poisoning.rate * data.train) + data.test
   return {
     data,
@@ -59,14 +75,13 @@ export async function workloadOf(
 }
 
 /**
- * The size of a data set: from the flags, as published, or from its files on this machine.
+ * The size of a data set: as given, as published, or from its files on this machine.
  * @throws UsageError if it would have to be downloaded to find out.
  */
 export async function dataShape(
   { dataset, columns }: Pick<TrainRunConfig, 'dataset' | 'columns'>,
-  flags: { readonly images?: number; readonly testImages?: number; readonly classes?: number },
+  { images, testImages, classes }: GivenSize,
 ): Promise<DataShape> {
-  const { images, testImages, classes } = flags
   const known = publishedData[dataset] ?? (await onThisMachine(dataset, columns))
   const train = images ?? known?.train
   const test = testImages ?? known?.test
@@ -92,11 +107,18 @@ function shaped(config: ModelConfig, { classes }: DataShape): Model {
   }
 }
 
+interface Fitting {
+  readonly data: DataShape
+  readonly seed: number
+  readonly imageSize?: number | undefined
+  readonly monitor: Monitor
+}
+
 /** A checkpoint's model with a head for the data. */
-async function fitted(name: string, data: DataShape, seed: number, imageSize?: number): Promise<Model> {
+async function fitted(name: string, { data, seed, imageSize, monitor }: Fitting): Promise<Model> {
   const shape = publishedModels[name]
   if (shape) return shaped(imageSize === undefined ? shape : { ...shape, image_size: imageSize }, data)
-  const checkpoint = await loadCheckpoint(name, { withoutClassifier: true })
+  const checkpoint = await loadCheckpoint(name, { withoutClassifier: true, warn: monitor.say })
   if (checkpoint.model.modelType === 'onnx') return checkpoint.model
   return fit(checkpoint, { classNames: numbered(data.classes), imageSize, seed }).model
 }
@@ -119,10 +141,10 @@ async function surrogateLike(
   victim: Model,
   { surrogate, seed }: BackdoorRunConfig,
   data: DataShape,
-  terminal: Monitor,
+  monitor: Monitor,
 ): Promise<Model> {
-  if (await isThere(surrogate)) return fitted(surrogate, data, seed)
-  terminal.say(`the surrogate ${surrogate} does not exist yet: the plan assumes a model like the victim`)
+  if (await isThere(surrogate)) return fitted(surrogate, { data, seed, monitor })
+  monitor.say(`the surrogate ${surrogate} does not exist yet: the plan assumes a model like the victim`)
   return victim
 }
 
