@@ -58,7 +58,14 @@ export function assignAll(plain: Plain, assignments: readonly string[] = []): Pl
   }, plain)
 }
 
-/** Checks a configuration against its schema and fills in defaults. Throws UsageError naming the key. */
+/**
+ * Checks a configuration against its schema and fills in defaults.
+ *
+ * @example
+ * const config = check(trainRunConfig, await readConfiguration('train.yaml'), 'train.yaml')
+ * @param where the configuration is from, for messages
+ * @throws UsageError naming the key
+ */
 export function check<T>(schema: z.ZodType<T>, configuration: Plain, where: string): T {
   const parsed = schema.safeParse(configuration)
   if (parsed.success) return parsed.data

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
+import type { Prediction } from '@ageb/workbench'
 import { writeTinyModel } from '@ageb/workbench/testing'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { json, scratch } from '../../cli/test-kit.js'
-import type { Prediction } from './predict-pictures.js'
 
 const here = scratch('predict')
 afterAll(() => here.remove())

@@ -1,19 +1,19 @@
-import { readFile } from 'node:fs/promises'
 import { classify, inputSide, pixelsInMemory, preprocess, type ReadCheckpoint } from '@ageb/lab'
-import type { Monitor } from '@ageb/workbench'
-import { decodePicture, loadCheckpoint, percent, type Row, warnIfPoisoned } from '@ageb/workbench'
-import { InputError, type Runtime } from 'onnxgrad'
+import { InputError, type Runtime, type RuntimeChoice } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import type { MachineFlags } from '../../cli/options.js'
-import { type Outcome, table } from '../../cli/output.js'
+import { openCheckpoint } from '../checkpoints/open-checkpoint.js'
+import { decodePicture } from '../data/decode.js'
+import { readPicture } from '../pictures/read-picture.js'
+import { silent, type WatchOptions } from '../runs/monitor.js'
 import { pictureFiles } from './picture-files.js'
 
-export interface PredictFlags extends MachineFlags {
-  readonly top: number
+export interface PredictOptions extends WatchOptions, RuntimeChoice {
+  /** Number of classes in `top` of each picture. Default: 5. */
+  readonly top?: number | undefined
 }
 
 /** A class and its probability. */
-interface Candidate {
+export interface Candidate {
   readonly index: number
   readonly label: string
   readonly probability: number
@@ -30,29 +30,36 @@ export interface Prediction extends Candidate {
 
 const BATCH = 32
 
-/** Classifies pictures, preprocessed as the checkpoint says. */
+/**
+ * Predicts the classes of pictures, preprocessed as the checkpoint says.
+ *
+ * @example
+ * const [cat] = await predictPictures('vit-cifar10', ['cat.png'])
+ * console.log(cat!.label, cat!.probability)
+ * @param name a checkpoint: a folder, an ONNX file, a bundled name, or `owner/name` on the hub
+ * @param given PNG, JPEG or WebP files, or folders with such files
+ * @returns one prediction for each picture, in the order given; those of a folder by name
+ * @throws InputError if the checkpoint or a picture is amiss
+ */
 export async function predictPictures(
   name: string,
   given: readonly string[],
-  flags: PredictFlags,
-  terminal: Monitor,
-): Promise<Outcome> {
-  const [checkpoint, files] = await Promise.all([loadCheckpoint(name), pictureFiles(given)])
-  warnIfPoisoned(terminal, name, checkpoint)
+  { top = 5, threads, device, monitor = silent, signal }: PredictOptions = {},
+): Promise<readonly Prediction[]> {
+  const files = await pictureFiles(given)
+  const checkpoint = await openCheckpoint(name, monitor)
   assertMakesInput(checkpoint, name)
-  const runtime = startRuntime({ threads: flags.threads, device: flags.device })
-  const bar = files.length > BATCH ? terminal.progress('pictures', files.length) : undefined
+  const runtime = startRuntime({ threads, device })
+  const bar = files.length > BATCH ? monitor.progress('pictures', files.length) : undefined
   try {
     const predictions: Prediction[] = []
     for (let start = 0; start < files.length; start += BATCH) {
+      signal?.throwIfAborted()
       const part = files.slice(start, start + BATCH)
-      predictions.push(...(await predictPart(runtime, checkpoint, part, flags.top)))
+      predictions.push(...(await predictPart(runtime, checkpoint, part, top)))
       bar?.update(predictions.length)
     }
-    return {
-      data: { model: name, ...(predictions.length === 1 && predictions[0]), predictions },
-      text: table(predictions.flatMap(rows)),
-    }
+    return predictions
   } finally {
     bar?.stop()
     await runtime.close()
@@ -67,7 +74,9 @@ async function predictPart(
 ): Promise<Prediction[]> {
   const side = model.imageSize
   const pictures = await Promise.all(
-    files.map(async file => preprocess(await decode(file), preprocessing).pixels),
+    files.map(
+      async file => preprocess(await readPicture(file, 'picture', decodePicture), preprocessing).pixels,
+    ),
   )
   const pixels = new Uint8Array(files.length * 3 * side * side)
   pictures.forEach((picture, i) => {
@@ -104,20 +113,4 @@ function assertMakesInput({ model, preprocessing }: ReadCheckpoint, name: string
         `but the model takes ${model.imageSize}×${model.imageSize}: correct 'size' in one of the files`,
     )
   }
-}
-
-async function decode(file: string) {
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    throw new InputError(`the picture ${file} cannot be read (${error.code}): check the path`)
-  })
-  try {
-    return await decodePicture(bytes)
-  } catch (error) {
-    const reason = (error as Error).message.split('\n')[0]
-    throw new InputError(`${file} cannot be decoded (${reason}): give a PNG, JPEG or WebP file`)
-  }
-}
-
-function rows({ image, top }: Prediction): Row[] {
-  return top.map(({ label, probability }, i) => [i === 0 ? image : '', label, percent(probability)])
 }
