@@ -33,3 +33,16 @@ export function addMachineFlags(command: Command): Command {
 
 /** What every command says of `--set`. */
 export const setHelp = "set configuration keys; 'ageb help config' lists them"
+
+/** The flag that names plugins. */
+export interface PluginFlags {
+  readonly plugin?: readonly string[]
+}
+
+/** `--plugin`, for every command that deals with attacks. */
+export function pluginOption(): Option {
+  return new Option(
+    '--plugin <module>',
+    'load attacks of yours: an ES module, by its path or as a package; it is code that is run; may be repeated',
+  ).argParser((module: string, others: readonly string[] = []) => [...others, module])
+}

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { environmentNote, mean, modelNote, recordFile, splitNote } from './record-parts.js'
+import { environmentNote, mean, modelNote, pluginNote, recordFile, splitNote } from './record-parts.js'
 
 /**
  * What a backdoor experiment leaves: everything that its tables and its report are made of, together with the files
@@ -28,6 +28,8 @@ export const backdoorRecord = z.object({
     url: z.string(),
     version: z.int(),
     access: z.enum(['data', 'training']),
+    /** The module that brought the attack, where it is none of the program's own. */
+    plugin: pluginNote.optional(),
     parameters: z.record(z.string(), z.json()),
   }),
   poisoning: z.object({

@@ -1,6 +1,8 @@
-import { backdoorRunConfig, trainRunConfig } from '@ageb/workbench'
+import { attacksOf, backdoorRunConfigWith, trainRunConfig } from '@ageb/workbench'
 import { z } from 'zod'
+import type { PluginFlags } from '../../cli/options.js'
 import { colors, type Outcome } from '../../cli/output.js'
+import { knownAttacks } from '../../cli/settings.js'
 
 /** One key of a configuration, as `--set` takes it. */
 export interface ConfigurationKey {
@@ -14,9 +16,13 @@ export interface ConfigurationKey {
 
 type Schema = z.core.JSONSchema.BaseSchema
 
-/** Every key of every kind of configuration. */
-export async function configurationHelp(): Promise<Outcome> {
-  const kinds = { train: configurationKeys(trainRunConfig), backdoor: configurationKeys(backdoorRunConfig) }
+/** Every key of every kind of configuration, those of the attacks of plugins among them. */
+export async function configurationHelp(flags: PluginFlags): Promise<Outcome> {
+  const { plugins } = await knownAttacks(flags)
+  const kinds = {
+    train: configurationKeys(trainRunConfig),
+    backdoor: configurationKeys(backdoorRunConfigWith(attacksOf(plugins))),
+  }
   const text = Object.entries(kinds).map(
     ([kind, keys]) => `${colors.bold(`Keys of configurations of kind ${kind}`)}\n${listing(keys)}`,
   )

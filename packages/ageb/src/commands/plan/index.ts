@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { addMachineFlags, setHelp, wholeNumber } from '../../cli/options.js'
+import { addMachineFlags, pluginOption, setHelp, wholeNumber } from '../../cli/options.js'
 import type { PlanFlags } from './plan.js'
 
 /** `ageb plan`: what a configuration would cost. */
@@ -18,6 +18,7 @@ export function planCommand(program: Command): void {
     .option('--classes <n>', 'classes, likewise', wholeNumber(2))
     .option('--gflops <n>', 'tell the time on a processor of so many GFLOP/s, too', wholeNumber(1))
     .option('--set <path=value...>', setHelp)
+    .addOption(pluginOption())
   addMachineFlags(command)
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)

@@ -2,26 +2,28 @@ import { freemem } from 'node:os'
 import { parameterCount, stepsOf, trainingStep } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
 import {
-  backdoorRunConfig,
-  check,
+  attacksOf,
+  checkConfiguration,
   duration,
+  loadPlugins,
   maxDecodedBytes,
   percent,
   type Row,
-  readConfiguration,
-  trainRunConfig,
-  UsageError,
+  type RunConfiguration,
+  type RunKind,
+  runKindOf,
+  runKinds,
 } from '@ageb/workbench'
 import { matrixOperations } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import type { MachineFlags } from '../../cli/options.js'
+import type { MachineFlags, PluginFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
-import { assignAll } from '../../cli/settings.js'
+import { assignAll, beginningOf } from '../../cli/settings.js'
 import { memoryOf, microBatchesFor } from './memory.js'
 import { probe } from './probe.js'
 import { dataShape, workloadOf } from './workload.js'
 
-export interface PlanFlags extends MachineFlags {
+export interface PlanFlags extends MachineFlags, PluginFlags {
   readonly set?: readonly string[]
   readonly data?: string
   readonly images?: number
@@ -33,11 +35,15 @@ export interface PlanFlags extends MachineFlags {
 /** Share of the free memory that a run may plan for. */
 const SHARE_OF_MEMORY = 0.8
 
-/** Tells what a configuration would cost. */
-export async function plan(file: string | undefined, flags: PlanFlags, terminal: Monitor): Promise<Outcome> {
-  const config = await configurationOf(file, flags)
+/** Tells what a configuration would cost. @param argument a configuration file, or the name of an attack */
+export async function plan(
+  argument: string | undefined,
+  flags: PlanFlags,
+  terminal: Monitor,
+): Promise<Outcome> {
+  const { config, attacks } = await configurationOf(argument, flags)
   const { training } = config
-  const work = await workloadOf(config, await dataShape(config.dataset, flags), terminal)
+  const work = await workloadOf(config, await dataShape(config.dataset, flags), terminal, attacks)
   const { model, data, trainings } = work
   const size = { height: model.imageSize, width: model.imageSize }
   const perStep = matrixOperations(trainingStep(model, training, size).graph)
@@ -95,18 +101,26 @@ export async function plan(file: string | undefined, flags: PlanFlags, terminal:
   return { data: result, text: table(rowsOf(result, training.microBatches)) }
 }
 
-async function configurationOf(file: string | undefined, { set, data, threads, device }: PlanFlags) {
-  const where = file ?? 'the configuration'
-  const read = assignAll(file === undefined ? { kind: 'train' } : await readConfiguration(file), set)
+async function configurationOf(argument: string | undefined, flags: PlanFlags) {
+  const { set, data, threads, device, plugin } = flags
+  const { where, configuration, folder } =
+    argument === undefined
+      ? { where: 'the configuration', configuration: { kind: 'train' }, folder: undefined }
+      : await beginningOf(argument, flags)
   const plain: Record<string, unknown> = {
-    ...read,
+    ...assignAll(configuration, set),
     ...(data !== undefined && { dataset: data }),
     ...(threads !== undefined && { threads }),
     ...(device !== undefined && { device }),
   }
-  if (plain.kind === 'train') return check(trainRunConfig, plain, where)
-  if (plain.kind === 'backdoor') return check(backdoorRunConfig, plain, where)
-  throw new UsageError(`${where}: 'kind' must be train or backdoor`)
+  const loaded = await loadPlugins(plain, where, { named: plugin, folder })
+  const check = <C extends RunConfiguration>(kind: RunKind<C>) =>
+    checkConfiguration(kind, loaded.configuration, where, loaded.plugins)
+  const kind = runKindOf(plain.kind, where)
+  return {
+    config: kind === 'train' ? check(runKinds.train) : check(runKinds.backdoor),
+    attacks: attacksOf(loaded.plugins),
+  }
 }
 
 interface Planned {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { RunFlags } from '../../cli/carry-out.js'
+import { pluginOption } from '../../cli/options.js'
 import { addRunFlags } from '../../cli/run-flags.js'
 
 /** `ageb run`: what a configuration file says, or the rest of an interrupted run. */
@@ -13,18 +14,16 @@ export function runCommand(program: Command): void {
     )
     .argument('[config]', 'configuration file')
   addRunFlags(command)
+    .addOption(pluginOption())
     .addHelpText('after', examples)
     .action(async (config: string | undefined, flags: RunFlags) => {
-      const path = await import('node:path')
       const { carryOut } = await import('../../cli/carry-out.js')
-      const { readConfiguration, UsageError } = await import('@ageb/workbench')
+      const { beginningOf } = await import('../../cli/settings.js')
+      const { UsageError } = await import('@ageb/workbench')
       await carryOut(command, flags, async () => {
-        if (config === undefined) throw new UsageError('give a configuration file, or --resume and a run')
-        return {
-          name: path.parse(config).name,
-          where: config,
-          configuration: await readConfiguration(config),
-        }
+        if (config === undefined)
+          throw new UsageError('give a configuration file or the name of an attack, or --resume and a run')
+        return beginningOf(config, flags)
       })
     })
 }

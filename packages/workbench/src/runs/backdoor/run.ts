@@ -10,6 +10,7 @@ import {
 import { InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
+import { attacksOf, pluginOf } from '../../plugins/plugin.js'
 import type { AttackSubject } from '../../stages/attack-stages.js'
 import { type Engine, machineKey } from '../../stages/machine.js'
 import { predictionStage } from '../../stages/prediction-stage.js'
@@ -29,7 +30,8 @@ import { recordBackdoor } from './record.js'
  */
 export async function backdoorRun(context: RunContext, config: OnMachine<BackdoorRunConfig>) {
   const { monitor, stages, folder } = context
-  const attack = resolveAttack(config.attack, context.attacks)
+  const attack = resolveAttack(config.attack, attacksOf(context.plugins))
+  const plugin = pluginOf(attack.name, context.plugins)
   const surrogate = attack.needs.surrogate ? await loadModel(config.surrogate, monitor) : undefined
   const loaded = await loadModel(config.victim, monitor, { withoutClassifier: true })
   const { train, test } = await splitsOf(config, loaded.checkpoint.model.imageSize, monitor)
@@ -50,6 +52,7 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
     const subject: AttackSubject = {
       engine,
       attack,
+      plugin,
       seed: config.seed,
       height: train.height,
       width: train.width,
@@ -76,6 +79,7 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
     }
     await recordBackdoor(folder, config, {
       attack,
+      plugin,
       surrogate,
       victim,
       train,
