@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { attackCommand } from '../commands/attack/index.js'
 import { benchCommand } from '../commands/bench/index.js'
 import { demoCommand } from '../commands/demo/index.js'
 import { evalCommand } from '../commands/eval/index.js'
@@ -18,6 +19,7 @@ const commands = [
   demoCommand,
   planCommand,
   runCommand,
+  attackCommand,
   trainCommand,
   triggerCommand,
   predictCommand,
