@@ -11,7 +11,10 @@ export function planCommand(program: Command): void {
       'Tell what a configuration would take: parameters, operations, memory, disk, and the time on this machine, which ' +
         'a few short training steps are measured for. Nothing is fetched that is not needed, and nothing is written.',
     )
-    .argument('[config]', 'configuration file (default: kind train with the defaults of every key)')
+    .argument(
+      '[config]',
+      'a configuration file, or an attack (default: kind train with the defaults of every key)',
+    )
     .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
     .option('--images <n>', 'training images, where the data set is not on this machine', wholeNumber(1))
     .option('--test-images <n>', 'test images, likewise', wholeNumber(1))

@@ -3,16 +3,17 @@ import type { RunFlags } from '../../cli/carry-out.js'
 import { pluginOption } from '../../cli/options.js'
 import { addRunFlags } from '../../cli/run-flags.js'
 
-/** `ageb run`: what a configuration file says, or the rest of an interrupted run. */
+/** `ageb run`: an attack, what a configuration file says, or the rest of an interrupted run. */
 export function runCommand(program: Command): void {
   const command = program
     .command('run')
-    .summary('carry out what a configuration file says, or go on with a run')
+    .summary('carry out an attack or what a configuration file says, or resume a run')
     .description(
       "Carry out what a YAML configuration says; its key 'kind' is train or backdoor. Relative paths in it are taken " +
-        "from the folder that the program is called in, and kept as they are in the run's config.yaml.",
+        "from the folder that the program is called in, and kept as they are in the run's config.yaml; those of plugins " +
+        "from the file's folder. The name of an attack stands for the configuration of ageb demo with that attack.",
     )
-    .argument('[config]', 'configuration file')
+    .argument('[config]', "a configuration file, or an attack: 'ageb attack list' shows them")
   addRunFlags(command)
     .addOption(pluginOption())
     .addHelpText('after', examples)
@@ -30,7 +31,8 @@ export function runCommand(program: Command): void {
 
 const examples = `
 Examples:
-  ageb run experiment.yaml
+  ageb run badnets
+  ageb run ageb --set attack.preset=paper
   ageb run experiment.yaml --seed 3 --out runs/seed-3
   ageb run --resume runs/experiment-20250131-142501
 `
