@@ -64,5 +64,6 @@ Environment: AGEB_CACHE folder of decoded images, AGEB_DEBUG=1 stack traces, NO_
 Examples:
   ageb demo                             the whole attack on the bundled data, with a report
   ageb demo --set poisoning.rate=0.05   the same with another share of poison
+  ageb run badnets                      the same experiment with another attack
   ageb help config                      every key that can be set
 `
