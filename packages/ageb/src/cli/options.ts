@@ -34,7 +34,7 @@ export function addDataFlags(command: Command): Command {
 /** What the flags set of a configuration: its key `columns`, or nothing if none is given. */
 export function columnsOf(
   { imageColumn, labelColumn }: ColumnFlags,
-  configuration: { readonly columns?: unknown },
+  configuration: Readonly<Record<string, unknown>>,
 ): { columns?: ColumnChoice } {
   if (imageColumn === undefined && labelColumn === undefined) return {}
   const { columns } = configuration
@@ -67,3 +67,16 @@ export function addMachineFlags(command: Command, defaultDevice?: string): Comma
 
 /** Help on `--set`, the same in every command. */
 export const setHelp = "set keys of the configuration; 'ageb help config' lists them"
+
+/** The flag that names plugins. */
+export interface PluginFlags {
+  readonly plugin?: readonly string[]
+}
+
+/** `--plugin`, for every command that deals with attacks. */
+export function pluginOption(): Option {
+  return new Option(
+    '--plugin <module>',
+    'load attacks of yours: an ES module, by its path or as a package; it is code that is run; may be repeated',
+  ).argParser((module: string, others: readonly string[] = []) => [...others, module])
+}

@@ -1,4 +1,3 @@
-import path from 'node:path'
 import {
   accuracy,
   assertFits,
@@ -11,10 +10,9 @@ import {
   type Rate,
   rate,
   renderToMemory,
-  resolveAttack,
   surrogateOf,
 } from '@ageb/lab'
-import type { BackdoorRunConfig, Monitor } from '@ageb/workbench'
+import type { Monitor } from '@ageb/workbench'
 import {
   intervalNote,
   loadCheckpoint,
@@ -26,11 +24,11 @@ import {
 } from '@ageb/workbench'
 import type { Runtime } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import { type ColumnFlags, columnsOf, type MachineFlags } from '../../cli/options.js'
+import { type ColumnFlags, columnsOf, type MachineFlags, type PluginFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
 import { attackSettings } from '../../cli/settings.js'
 
-export interface EvalFlags extends MachineFlags, ColumnFlags {
+export interface EvalFlags extends MachineFlags, ColumnFlags, PluginFlags {
   readonly data?: string
   readonly split: string
   readonly run?: string
@@ -42,7 +40,8 @@ const BATCH = 100
 
 /** Measures a checkpoint on a split: clean, and under an attack if the flags name one. */
 export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor): Promise<Outcome> {
-  const settings = await settingsOf(flags)
+  const described = await attackOf(flags)
+  const settings = described?.settings
   const checkpoint = await loadCheckpoint(name)
   const { model, weights, provenance } = checkpoint
   warnIfPoisoned(terminal, name, checkpoint)
@@ -70,7 +69,7 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
       const n = matrix[i]!.reduce((sum, count) => sum + count, 0)
       return { class: label, accuracy: n > 0 ? rate(matrix[i]![i]!, n) : null }
     })
-    const attack = settings && (await underAttack(runtime, checkpoint, images, clean, settings, terminal))
+    const attack = described && (await underAttack(runtime, checkpoint, images, clean, described, terminal))
     return {
       data: {
         model: name,
@@ -102,11 +101,17 @@ export async function evaluate(name: string, flags: EvalFlags, terminal: Monitor
 }
 
 /** The attack that the flags describe, or undefined if no flag describes one. */
-async function settingsOf({ run, config, set }: EvalFlags): Promise<BackdoorRunConfig | undefined> {
+async function attackOf({ run, config, set, plugin }: EvalFlags) {
   if (run !== undefined && config !== undefined) throw new UsageError('give either --run or --config')
-  if (run === undefined && config === undefined && set === undefined) return undefined
-  const file = run === undefined ? config : path.join(run, 'config.yaml')
-  return attackSettings({ ...(file !== undefined && { config: file }), ...(set && { set }) })
+  if (run !== undefined || config !== undefined || set !== undefined)
+    return attackSettings({
+      ...(run !== undefined && { run }),
+      ...(config !== undefined && { config }),
+      ...(set && { set }),
+      ...(plugin && { plugin }),
+    })
+  if (plugin) throw new UsageError('--plugin only brings attacks: choose one with --set attack=<name>')
+  return undefined
 }
 
 async function underAttack(
@@ -114,16 +119,16 @@ async function underAttack(
   { model, weights }: Checkpoint,
   images: ImageSource,
   clean: Int32Array,
-  { attack, surrogate: surrogateName, poisoning, seed }: BackdoorRunConfig,
+  { settings, attack: configured }: Awaited<ReturnType<typeof attackSettings>>,
   terminal: Monitor,
 ) {
+  const { attack, surrogate: surrogateName, poisoning, seed } = settings
   const classes = model.classNames.length
   if (poisoning.target >= classes) {
     throw new UsageError(
       `poisoning.target is ${poisoning.target}, but ${images.name} has the classes 0 to ${classes - 1}`,
     )
   }
-  const configured = resolveAttack(attack)
   const surrogate = configured.needs.surrogate ? await loadCheckpoint(surrogateName) : undefined
   if (surrogate) {
     warnIfPoisoned(terminal, surrogateName, surrogate)

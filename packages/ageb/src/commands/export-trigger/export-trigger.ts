@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { needsOf, resolveAttack, surrogateOf, triggerModel } from '@ageb/lab'
+import { needsOf, surrogateOf, triggerModel } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
 import { loadCheckpoint, warnIfPoisoned, writeFileWhole } from '@ageb/workbench'
 import { startRuntime } from 'onnxgrad/node'
@@ -15,8 +15,8 @@ export interface ExportFlags extends AttackFlags {
 /** Writes a trigger as an ONNX file, for images of the surrogate's size. */
 export async function exportTrigger(flags: ExportFlags, terminal: Monitor): Promise<Outcome> {
   const { out, batch } = flags
-  const { attack, surrogate: name, seed } = await attackSettings(flags)
-  const configured = resolveAttack(attack)
+  const { settings, attack: configured } = await attackSettings(flags)
+  const { attack, surrogate: name, seed } = settings
   const surrogate = await loadCheckpoint(name)
   warnIfPoisoned(terminal, name, surrogate)
   const { imageSize: side, classNames } = surrogate.model
@@ -48,7 +48,7 @@ export async function exportTrigger(flags: ExportFlags, terminal: Monitor): Prom
       ['file', out, `${(bytes.length / 1e6).toFixed(1)} MB`],
       ['in', describe(inputs)],
       ['out', describe({ triggered: images })],
-      ['attack', attack.name],
+      ['attack', configured.name],
       ['surrogate', name],
     ]),
   }

@@ -2,25 +2,27 @@ import { freemem } from 'node:os'
 import { parameterCount, stepsOf, trainingStep } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
 import {
-  backdoorRunConfig,
-  check,
+  attacksOf,
+  checkConfiguration,
   duration,
+  loadPlugins,
   percent,
   type Row,
-  readConfiguration,
-  trainRunConfig,
-  UsageError,
+  type RunConfiguration,
+  type RunKind,
+  runKindOf,
+  runKinds,
 } from '@ageb/workbench'
 import { matrixOperations } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import { type ColumnFlags, columnsOf, type MachineFlags } from '../../cli/options.js'
+import { type ColumnFlags, columnsOf, type MachineFlags, type PluginFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
-import { assignAll } from '../../cli/settings.js'
+import { assignAll, beginningOf } from '../../cli/settings.js'
 import { memoryOf, microBatchesFor } from './memory.js'
 import { probe } from './probe.js'
 import { dataShape, workloadOf } from './workload.js'
 
-export interface PlanFlags extends MachineFlags, ColumnFlags {
+export interface PlanFlags extends MachineFlags, ColumnFlags, PluginFlags {
   readonly set?: readonly string[]
   readonly data?: string
   readonly images?: number
@@ -32,11 +34,15 @@ export interface PlanFlags extends MachineFlags, ColumnFlags {
 /** Share of the free memory that a run may plan for. */
 const SHARE_OF_MEMORY = 0.8
 
-/** Estimates the cost of a configuration. */
-export async function plan(file: string | undefined, flags: PlanFlags, terminal: Monitor): Promise<Outcome> {
-  const config = await configurationOf(file, flags)
+/** Estimates the cost of a configuration. @param argument a configuration file, or the name of an attack */
+export async function plan(
+  argument: string | undefined,
+  flags: PlanFlags,
+  terminal: Monitor,
+): Promise<Outcome> {
+  const { config, attacks } = await configurationOf(argument, flags)
   const { training } = config
-  const work = await workloadOf(config, await dataShape(config, flags), terminal)
+  const work = await workloadOf(config, await dataShape(config, flags), terminal, attacks)
   const { model, data, trainings } = work
   const size = { height: model.imageSize, width: model.imageSize }
   const perStep = matrixOperations(trainingStep(model, training, size).graph)
@@ -88,22 +94,27 @@ export async function plan(file: string | undefined, flags: PlanFlags, terminal:
   return { data: result, text: table(rowsOf(result, training.microBatches)) }
 }
 
-async function configurationOf(
-  file: string | undefined,
-  { set, data, threads, device, ...flags }: PlanFlags,
-) {
-  const where = file ?? 'the configuration'
-  const read = assignAll(file === undefined ? { kind: 'train' } : await readConfiguration(file), set)
+async function configurationOf(argument: string | undefined, flags: PlanFlags) {
+  const { set, data, threads, device, plugin } = flags
+  const { where, configuration, folder } =
+    argument === undefined
+      ? { where: 'the configuration', configuration: { kind: 'train' }, folder: undefined }
+      : await beginningOf(argument, flags)
   const plain: Record<string, unknown> = {
-    ...read,
+    ...assignAll(configuration, set),
     ...(data !== undefined && { dataset: data }),
-    ...columnsOf(flags, read),
+    ...columnsOf(flags, configuration),
     ...(threads !== undefined && { threads }),
     ...(device !== undefined && { device }),
   }
-  if (plain.kind === 'train') return check(trainRunConfig, plain, where)
-  if (plain.kind === 'backdoor') return check(backdoorRunConfig, plain, where)
-  throw new UsageError(`${where}: 'kind' must be train or backdoor`)
+  const loaded = await loadPlugins(plain, where, { named: plugin, folder })
+  const check = <C extends RunConfiguration>(kind: RunKind<C>) =>
+    checkConfiguration(kind, loaded.configuration, where, loaded.plugins)
+  const kind = runKindOf(plain.kind, where)
+  return {
+    config: kind === 'train' ? check(runKinds.train) : check(runKinds.backdoor),
+    attacks: attacksOf(loaded.plugins),
+  }
 }
 
 interface Planned {

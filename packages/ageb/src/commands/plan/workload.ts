@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import {
+  type Attack,
   buildModel,
   type ConfiguredAttack,
   classifierGraph,
@@ -33,11 +34,12 @@ export interface Workload {
 /** Images of the graphs that are counted. */
 const COUNTED = 2
 
-/** The work that a configuration requires. */
+/** The work that a configuration requires. @param attacks of plugins */
 export async function workloadOf(
   config: TrainRunConfig | BackdoorRunConfig,
   data: DataShape,
   terminal: Monitor,
+  attacks: readonly Attack[] = [],
 ): Promise<Workload> {
   if (config.kind === 'train') {
     const { from, imageSize, seed } = config
@@ -45,7 +47,7 @@ export async function workloadOf(
     return { data, model, trainings: 1, triggered: 0, otherOperations: data.test * forward(model) }
   }
   const model = await fitted(config.victim, data, config.seed)
-  const attack = resolveAttack(config.attack)
+  const attack = resolveAttack(config.attack, attacks)
   const surrogate = attack.needs.surrogate ? await surrogateLike(model, config, data, terminal) : undefined
   const triggered = Math.round(config.poisoning.rate * data.train) + data.test
   return {

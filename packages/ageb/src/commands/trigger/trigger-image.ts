@@ -9,7 +9,6 @@ import {
   predict,
   psnr,
   renderStages,
-  resolveAttack,
   SSIM_WINDOW,
   type StagedImage,
   ssim,
@@ -43,7 +42,7 @@ const STRIP_SIDE = 160
 
 /** Adds the trigger to one image, and writes the triggered image and a strip of the stages. */
 export async function triggerImage(image: string, flags: TriggerFlags, terminal: Monitor): Promise<Outcome> {
-  const settings = await attackSettings(flags)
+  const { settings, attack } = await attackSettings(flags)
   const surrogate = await loadCheckpoint(settings.surrogate)
   warnIfPoisoned(terminal, settings.surrogate, surrogate)
   const { model, weights } = surrogate
@@ -55,7 +54,6 @@ export async function triggerImage(image: string, flags: TriggerFlags, terminal:
   const runtime = startRuntime({ threads: 1, device: flags.device ?? settings.device })
   try {
     const { seed } = settings
-    const attack = resolveAttack(settings.attack)
     const context = {
       ...{ seed, ...size, classes: model.classNames.length },
       ...(attack.needs.surrogate && { surrogate: surrogateOf(surrogate) }),
