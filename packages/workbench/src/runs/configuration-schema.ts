@@ -31,12 +31,14 @@ const kinds = Object.keys(runKinds).filter(isRunKind)
 /** Of one kind, without the draft's name, which stands at the root only. */
 function schemaOf(kind: RunKindName, extra: readonly Attack[]): Schema {
   const { $schema: _, ...schema } = z.toJSONSchema(runKinds[kind].config(extra), { io: 'input' })
-  const { attack } = schema.properties ?? {}
-  if (typeof attack !== 'object') return schema
-  return {
-    ...schema,
-    properties: { ...schema.properties, attack: withShorthands(attack, [...attacks, ...extra]) },
+  const { attack, plugins } = schema.properties ?? {}
+  if (typeof attack !== 'object' || typeof plugins !== 'object') return schema
+  const written = {
+    attack: withShorthands(attack, [...attacks, ...extra]),
+    // Notes of plugins are for runs, which write them.
+    plugins: { ...plugins, items: { type: 'string' } },
   }
+  return { ...schema, properties: { ...schema.properties, ...written } } as Schema
 }
 
 /** The schema of an attack with what is expanded before it is checked: a name alone, no name, and presets. */

@@ -73,12 +73,11 @@ describe('an attack of a plugin', () => {
     expect(attacks.at(-1)).toMatchObject({ name: 'mine', plugin: { name: 'mine.mjs' } })
     const shown = json(await here.ageb(['attack', 'show', 'mine', ...flags]))
     expect(shown).toEqual(attacks.at(-1))
-    const keys = json(await here.ageb(['help', 'config', ...flags])) as {
-      backdoor: { description: string }[]
-    }
-    expect(keys.backdoor).toContainEqual(
-      expect.objectContaining({ key: 'attack.size', description: 'side of the checkerboard, pixels' }),
-    )
+    const help = await here.ageb(['help', 'config', 'attack.mine', '--plugin', 'study/mine.mjs'])
+    expect(help.stdout).toMatch(/attack\.size .*default 4\n +side of the checkerboard, pixels/)
+    const schema = await here.ageb(['schema', 'backdoor', ...flags])
+    expect(schema.stdout).toContain('side of the checkerboard, pixels')
+    expect(schema.stdout).toContain('{"enum":["small","large"],')
   })
 
   it('is exported, put on images, and planned', async () => {
