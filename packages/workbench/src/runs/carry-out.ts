@@ -40,7 +40,7 @@ export interface RunTiming {
   /** Of the process that finished the run. */
   readonly seconds: number
   readonly stages: readonly StageTime[]
-  /** Names of the stages whose every output the store had already. */
+  /** Names of the stages all of whose outputs were in the store already. */
   readonly reused: readonly string[]
   /** Of the last training. */
   readonly speed: TrainingPace
@@ -54,7 +54,7 @@ export type ResolvedConfiguration = Plain & { readonly kind: string }
  * the last bits: a run remembers those it began with.
  *
  * @param where the configuration is from, for messages
- * @throws UsageError naming the key that is wrong; InputError if the device is not there
+ * @throws UsageError naming the key that is wrong; InputError if the device is not available
  */
 export async function resolveConfiguration(plain: Plain, where: string): Promise<ResolvedConfiguration> {
   const kind: RunKind = runKinds[runKindOf(plain.kind, where)]
@@ -63,12 +63,12 @@ export async function resolveConfiguration(plain: Plain, where: string): Promise
 }
 
 /**
- * Carries a new run out, and lets go of its folder.
+ * Carries out a new run, and releases its folder.
  *
  * @example
  * const configuration = await resolveConfiguration({ kind: 'backdoor', attack: 'badnets' }, 'here')
  * const { figures } = await startRun(await RunFolder.create('runs/first', configuration), configuration)
- * @throws InputError if data or models are amiss; the signal's reason if it is aborted
+ * @throws InputError if data or models cannot be used; the signal's reason if it is aborted
  */
 export async function startRun(
   run: RunFolder,
