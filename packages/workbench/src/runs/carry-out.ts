@@ -54,7 +54,7 @@ export type ResolvedConfiguration = Plain & { readonly kind: string }
  * the last bits: a run remembers those it began with.
  *
  * @param where the configuration is from, for messages
- * @throws UsageError naming the key that is wrong; InputError if the device is not available
+ * @throws UsageError naming the key that is wrong; InputError if the device is not there
  */
 export async function resolveConfiguration(plain: Plain, where: string): Promise<ResolvedConfiguration> {
   const kind: RunKind = runKinds[runKindOf(plain.kind, where)]
