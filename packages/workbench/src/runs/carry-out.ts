@@ -43,7 +43,7 @@ export interface RunTiming {
   /** Of the process that finished the run. */
   readonly seconds: number
   readonly stages: readonly StageTime[]
-  /** Names of the stages whose every output the store had already. */
+  /** Names of the stages all of whose outputs were in the store already. */
   readonly reused: readonly string[]
   /** Of the last training. */
   readonly speed: TrainingPace
@@ -71,12 +71,12 @@ export async function resolveConfiguration(
 }
 
 /**
- * Carries a new run out, and lets go of its folder.
+ * Carries out a new run, and releases its folder.
  *
  * @example
  * const configuration = await resolveConfiguration({ kind: 'backdoor', attack: 'badnets' }, 'here')
  * const { figures } = await startRun(await RunFolder.create('runs/first', configuration), configuration)
- * @throws InputError if data or models are amiss; the signal's reason if it is aborted
+ * @throws InputError if data or models cannot be used; the signal's reason if it is aborted
  */
 export async function startRun(
   run: RunFolder,

@@ -121,7 +121,7 @@ export const mapStage: Stage<MapInput, MapSource> = {
   },
 }
 
-/** Gives the maps of a program for some images, from the store where they are there. */
+/** Gives the maps of a program for some images, from the store if they are stored. */
 export type GetMaps = (program: ImageProgram, images: ImageSource) => Promise<Record<string, MapSource>>
 
 export interface TriggerInput {
@@ -165,7 +165,7 @@ async function renderInto(
   await writeRecords(file, pieces()).finally(() => bar.stop())
 }
 
-/** Images that a stage made are known by the key of their making. */
+/** Images that a stage made are identified by the key of their entry. */
 function idOf<I, O>({ name, version, key }: Stage<I, O>, input: I): string {
   return entryId(name, version, key(input)).key
 }
