@@ -23,6 +23,7 @@ export interface CallOptions {
   readonly at?: string
   readonly twice?: boolean
   readonly env?: Readonly<Record<string, string>>
+  readonly killAfter?: number
 }
 
 /** A folder for one test file; `AGEB_CACHE` and `AGEB_STORE` are in it. */
@@ -34,6 +35,7 @@ export interface Scratch {
    * @param options.signal sent as soon as standard error holds the text `at`
    * @param options.twice send it again when the program has reported the first
    * @param options.env further environment variables
+   * @param options.killAfter milliseconds after which the program is killed without notice
    */
   ageb(args: readonly string[], options?: CallOptions): Promise<Ended>
   remove(): void
@@ -47,12 +49,13 @@ export function scratch(name: string): Scratch {
   return {
     folder,
     file: (...names) => path.join(folder, ...names),
-    ageb: (args, { signal: kill, at = '', twice = false, env: more } = {}) =>
+    ageb: (args, { signal: kill, at = '', twice = false, env: more, killAfter } = {}) =>
       new Promise((resolve, reject) => {
         const child = spawn(process.execPath, [program, ...args], {
           cwd: folder,
           env: { ...env, ...more },
         })
+        const timer = killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfter)
         const cues = kill ? [at, ...(twice ? ['again to stop'] : [])] : []
         let [stdout, stderr] = ['', '']
         child.stdout.setEncoding('utf8').on('data', text => {
@@ -65,7 +68,10 @@ export function scratch(name: string): Scratch {
           child.kill(kill)
         })
         child.on('error', reject)
-        child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }))
+        child.on('close', (code, signal) => {
+          clearTimeout(timer)
+          resolve({ code, signal, stdout, stderr })
+        })
       }),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }

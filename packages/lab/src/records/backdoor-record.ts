@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { environmentNote, mean, modelNote, recordFile, splitNote } from './record-parts.js'
+import { mean, modelNote, pluginNote, recordFile, recordHead } from './record-parts.js'
 
 /**
  * What a backdoor experiment leaves: everything that its tables and its report are made of, together with the files
@@ -7,20 +7,8 @@ import { environmentNote, mean, modelNote, recordFile, splitNote } from './recor
  * experiments leave equal bytes; times and machines lie beside it in `timing.json`.
  */
 export const backdoorRecord = z.object({
-  format: z.literal(1),
+  ...recordHead,
   kind: z.literal('backdoor'),
-  /** The configuration, every default filled in. */
-  configuration: z.record(z.string(), z.json()),
-  /** What decides the last bits besides the configuration. */
-  environment: environmentNote,
-  data: z.object({
-    name: z.string(),
-    classNames: z.array(z.string()),
-    train: splitNote,
-    test: splitNote,
-    /** What a reader must know to compare: lossy images, another split than the official one. */
-    notes: z.array(z.string()),
-  }),
   models: z.object({ surrogate: modelNote.nullable(), victim: modelNote }),
   attack: z.object({
     name: z.string(),
@@ -28,6 +16,8 @@ export const backdoorRecord = z.object({
     url: z.string(),
     version: z.int(),
     access: z.enum(['data', 'training']),
+    /** The module that brought the attack, where it is none of the program's own. */
+    plugin: pluginNote.optional(),
     parameters: z.record(z.string(), z.json()),
   }),
   poisoning: z.object({

@@ -18,15 +18,37 @@ export const modelNote = z.object({
   poisoned: z.boolean(),
 })
 
-export const splitNote = z.object({ split: z.string(), count: z.int(), id: digest })
-
-/** What decides the last bits besides the configuration. */
-export const environmentNote = z.object({
-  ageb: z.string(),
-  onnxruntime: z.string(),
-  device: z.string(),
-  threads: z.int(),
+/** Code of the user's own that a result depends on. */
+export const pluginNote = z.strictObject({
+  /** The file's name without its folder, or the package. */
+  name: z.string(),
+  /** Of its files. */
+  digest,
 })
+export type PluginNote = z.infer<typeof pluginNote>
+
+const split = z.object({ split: z.string(), count: z.int(), id: digest })
+
+const data = z.object({
+  name: z.string(),
+  /** Commit on the hub, where it came from there. */
+  commit: z.string().optional(),
+  classNames: z.array(z.string()),
+  train: split,
+  test: split,
+  /** What a reader must know to compare: lossy images, another split than the official one. */
+  notes: z.array(z.string()),
+})
+
+/** What every record has. It holds no times and no paths, so that equal runs leave equal records. */
+export const recordHead = {
+  format: z.literal(1),
+  /** The configuration, every default filled in. */
+  configuration: z.record(z.string(), z.json()),
+  /** What decides the last bits besides the configuration. */
+  environment: z.object({ ageb: z.string(), onnxruntime: z.string(), device: z.string(), threads: z.int() }),
+  data,
+}
 
 /** What a stage took in a run; not part of the record, which holds no times. */
 export interface StageTime {

@@ -1,21 +1,11 @@
 import { z } from 'zod'
-import { environmentNote, modelNote, recordFile, splitNote } from './record-parts.js'
+import { modelNote, recordFile, recordHead } from './record-parts.js'
 import { decodeTable, encodeTable } from './table.js'
 
 /** What a plain training leaves, with the files that it names; no times, no paths. */
 export const trainRecord = z.object({
-  format: z.literal(1),
+  ...recordHead,
   kind: z.literal('train'),
-  /** The configuration, every default filled in. */
-  configuration: z.record(z.string(), z.json()),
-  environment: environmentNote,
-  data: z.object({
-    name: z.string(),
-    classNames: z.array(z.string()),
-    train: splitNote,
-    test: splitNote,
-    notes: z.array(z.string()),
-  }),
   /** What the training began with: a checkpoint, or first weights drawn by the seed. */
   start: modelNote,
   /** Number of trainable values. */

@@ -26,16 +26,25 @@ export async function readConfiguration(path: string): Promise<Plain> {
   return value as Plain
 }
 
-/** Sets `a.b=value` in a plain configuration; the value is read as YAML. Throws UsageError if it has no `=`. */
+/**
+ * Sets `a.b=value` in a plain configuration; the value is read as YAML. Where `a` is a name alone (`attack: badnets`), it
+ * stays that of what `b` is set in.
+ * @throws UsageError if the assignment has no `=`
+ */
 export function assign(configuration: Plain, assignment: string): Plain {
   const at = assignment.indexOf('=')
   if (at < 1) throw new UsageError(`--set takes path=value, not '${assignment}'`)
   const keys = assignment.slice(0, at).split('.')
   const set = (node: unknown, [key, ...rest]: string[]): unknown => {
-    const plain = typeof node === 'object' && node !== null && !Array.isArray(node) ? (node as Plain) : {}
+    const plain = plainOf(node)
     return { ...plain, [key!]: rest.length > 0 ? set(plain[key!], rest) : parse(assignment.slice(at + 1)) }
   }
   return set(configuration, keys) as Plain
+}
+
+function plainOf(node: unknown): Plain {
+  if (typeof node === 'string') return { name: node }
+  return typeof node === 'object' && node !== null && !Array.isArray(node) ? (node as Plain) : {}
 }
 
 /**

@@ -56,14 +56,16 @@ export async function cifarSplit(
     counts.push(found.length)
     labels.push(...found)
   }
-  const digests = await digestsOfFiles(files, `${where.split} files`, watched)
   const all = Int32Array.from(labels)
   if (!classNames)
     once(watched.monitor, `${where.name}: ${columns[column]!.names} is not there: its classes are numbered.`)
+  const images = recordsOf(files, counts, record, async watching =>
+    digestOf(layout, await digestsOfFiles(files, `${where.split} files`, watching)),
+  )
   const classes: Classes = classNames ? { kind: 'declared', names: classNames } : numberedBy(all)
   return {
     ...where,
-    images: recordsOf(digestOf(layout, digests), files, counts, record),
+    images,
     labels: all,
     classes,
   }
@@ -94,10 +96,10 @@ async function labelsIn(file: string, record: number, column: number): Promise<U
 }
 
 function recordsOf(
-  id: string,
   files: readonly string[],
   counts: readonly number[],
   record: number,
+  id: StoredImages['id'],
 ): StoredImages {
   const place = (index: number): { file: string; row: number } => {
     let row = index

@@ -142,8 +142,8 @@ export function withClasses(
 ): ImageSource {
   const { name, classNames: own } = source
   if (isEqual(own, names)) return source
-  const order =
-    areNumbered(own) || areNumbered(names) ? orderByNumber(name, own, names) : orderByName(name, own, names)
+  const order = orderByName(name, bare(own), bare(names)) ?? orderByNumber(own, names)
+  if (!order) throw differentClasses(name, own, names)
   const lacking = names.length - own.length
   if (lacking > 0 && !mayLack && !areNumbered(own)) throw differentClasses(name, own, names)
   once(monitor, howMatched(source, names))
@@ -152,23 +152,32 @@ export function withClasses(
   return { ...source, id, labels, classNames: names }
 }
 
-function orderByNumber(name: string, own: readonly string[], names: readonly string[]): number[] {
-  // Numbers go up to the largest that occurs, so the last classes may lack; names are all there.
-  const fits = areNumbered(own) ? own.length <= names.length : own.length === names.length
-  if (!fits) throw differentClasses(name, own, names)
-  return [...own.keys()]
-}
-
-function orderByName(name: string, own: readonly string[], names: readonly string[]): number[] {
-  if (own.some(one => !names.includes(one))) throw differentClasses(name, own, names)
+/** For each of `own` its place among `names`; undefined if one is not among them. */
+function orderByName(name: string, own: readonly string[], names: readonly string[]): number[] | undefined {
+  const order = own.map(one => names.indexOf(one))
+  if (order.includes(-1)) return undefined
   checkUnique(name, own)
   checkUnique('the model', names)
-  return own.map(one => names.indexOf(one))
+  return order
+}
+
+/** Where one of the two is numbered; undefined otherwise, and if the numbers are not those of the names. */
+function orderByNumber(own: readonly string[], names: readonly string[]): number[] | undefined {
+  // Numbers go up to the largest that occurs, so the last classes may lack; names are all there.
+  const fits = areNumbered(own)
+    ? own.length <= names.length
+    : areNumbered(names) && own.length === names.length
+  return fits ? [...own.keys()] : undefined
+}
+
+/** Classes that are only numbered, in either way, as numbers. */
+function bare(names: readonly string[]): readonly string[] {
+  return names.every(name => /^LABEL_\d+$/.test(name)) ? names.map(name => name.slice(6)) : names
 }
 
 function howMatched({ name, classNames: own }: ImageSource, names: readonly string[]): string {
-  if (areNumbered(own) && areNumbered(names))
-    return `${name} has ${own.length} of the model's ${names.length} classes.`
+  if (areNumbered(names) && bare(own).every(one => bare(names).includes(one)))
+    return `${name} has ${own.length} of the model's ${names.length} classes: they are matched by number.`
   if (areNumbered(own))
     return `The classes of ${name} are only numbered: they are taken in the order of the model's (${some(names)}).`
   if (areNumbered(names))

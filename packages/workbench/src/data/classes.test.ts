@@ -200,6 +200,10 @@ describe('withClasses', () => {
     expect(monitor.said).toEqual([
       "The classes of the model are only numbered: they are taken in the order of signs's (red, green, blue).",
     ])
+    // Folders may be named by numbers, of which some lack.
+    expect([
+      ...withClasses(source(['0', '2'], [0, 1]), ['LABEL_0', 'LABEL_1', 'LABEL_2'], silent, true).labels,
+    ]).toEqual([0, 2])
     // Numbers go only as far as the largest that occurs.
     expect(withClasses(source(['0', '1'], [0, 1]), rgb, monitor).classNames).toEqual(rgb)
     expect(monitor.said.at(-1)).toContain('The classes of signs are only numbered')

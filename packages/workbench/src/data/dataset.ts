@@ -150,7 +150,7 @@ async function openStored(
   const { name } = dataset
   const found =
     'hub' in dataset
-      ? await fetchSplit(dataset.hub, dataset.within, wanted, watched.monitor.say)
+      ? await fetchSplit(dataset.hub, dataset.within, wanted, watched.monitor)
       : inFolder(dataset.folder, filesOfSplit(dataset.paths, wanted, dataset.folder))
   const { split } = found
   if (split !== wanted) once(watched.monitor, `${name}: the split '${split}' is taken for '${wanted}'.`)
@@ -159,7 +159,7 @@ async function openStored(
     case 'parquet':
       return parquetSplit(where, found.files, columns, watched)
     case 'images':
-      return imageFileSplit(where, found.files, watched)
+      return imageFileSplit(where, found.files)
     default:
       return cifarSplit(where, found, columns, watched)
   }

@@ -1,6 +1,8 @@
 import type { ImageSize } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
-import sharp, { type Sharp } from 'sharp'
+import sharp, { type OutputInfo, type Sharp } from 'sharp'
+import { readImageHeader } from './image-header.js'
+import { upscalerFor } from './upscale.js'
 
 /** One decoded image: uint8, 3 × height × width, RGB. */
 export interface RgbImage extends ImageSize {
@@ -29,16 +31,18 @@ const reading = { limitInputPixels: maxPixels, failOn: 'error', ignoreIcc: true 
  * @throws Error of the decoder if the bytes are no image, are damaged or have more than 64 megapixels
  */
 export async function decodeRgb(encoded: Uint8Array, size?: ImageSize): Promise<RgbImage> {
-  const { inks, frames } = await peculiarities(encoded)
-  if (!inks) return { ...(await toRgb(sharp(encoded, reading).autoOrient(), size)), frames }
-  const { data, info } = await sharp(encoded, reading)
-    .autoOrient()
-    .pipelineColourspace('cmyk')
-    .toColourspace('cmyk')
-    .raw()
-    .toBuffer({ resolveWithObject: true })
-  const light = sharp(cmykToRgb(data), { raw: { width: info.width, height: info.height, channels: 3 } })
-  return { ...(await toRgb(light, size)), frames }
+  const header = readImageHeader(encoded)
+  // Reading the header in full costs as much as decoding a small image, so it is done only where it tells something.
+  const { space, pages: frames = 1 } =
+    header.inks === undefined || header.mayHavePages ? await sharp(encoded, reading).metadata() : {}
+  if (header.inks || space === 'cmyk') return { ...(await decodeInks(encoded, size)), frames }
+  const { plain } = header
+  const upscale = plain && size && isLarger(size, plain) ? await upscalerFor(plain, size) : undefined
+  if (!upscale || !size) return { ...(await toRgb(sharp(encoded, reading).autoOrient(), size)), frames }
+  const { data, info } = await rawRgb(sharp(encoded, reading))
+  if (info.height !== plain?.height || info.width !== plain.width)
+    throw new Error(`it decodes to ${info.width}×${info.height} pixels, but declares other ones`)
+  return { height: size.height, width: size.width, pixels: upscale(data), frames }
 }
 
 /** `decodeRgb` of a picture that a person gives, as stored. */
@@ -50,55 +54,52 @@ export const decodePicture = (encoded: Uint8Array): Promise<RgbImage> => decodeR
  * @param planar uint8, 3 × height × width
  */
 export async function resizeRgb(planar: Uint8Array, from: ImageSize, to: ImageSize): Promise<Uint8Array> {
-  if (from.height === to.height && from.width === to.width) return planar
-  const raw = { width: from.width, height: from.height, channels: 3 } as const
-  return (await toRgb(sharp(toInterleaved(planar), { raw }), to)).pixels
+  return isEqual(from, to) ? planar : resized(toInterleaved(planar), from, to)
 }
 
+async function resized(interleaved: Uint8Array, from: ImageSize, to: ImageSize): Promise<Uint8Array> {
+  const upscale = isLarger(to, from) ? await upscalerFor(from, to) : undefined
+  if (upscale) return upscale(interleaved)
+  const raw = { width: from.width, height: from.height, channels: 3 } as const
+  return (await toRgb(sharp(interleaved, { raw }), to)).pixels
+}
+
+const isEqual = (a: ImageSize, b: ImageSize) => a.height === b.height && a.width === b.width
+const isLarger = (a: ImageSize, b: ImageSize) => a.height > b.height && a.width > b.width
+
 async function toRgb(image: Sharp, size: ImageSize | undefined): Promise<ImageSize & { pixels: Uint8Array }> {
-  const resized = size
+  const sized = size
     ? image.resize({ width: size.width, height: size.height, fit: 'fill', kernel: 'lanczos3' })
     : image
-  const { data, info } = await resized
+  const { data, info } = await rawRgb(sized)
+  return { height: info.height, width: info.width, pixels: toPlanar(data) }
+}
+
+/** Interleaved RGB. */
+async function rawRgb(image: Sharp): Promise<{ data: Uint8Array; info: OutputInfo }> {
+  const { data, info } = await image
     .removeAlpha()
     .toColourspace('srgb')
     .raw()
     .toBuffer({ resolveWithObject: true })
   if (info.channels !== 3) throw new Error(`it decodes to ${info.channels} channels`)
-  return { height: info.height, width: info.width, pixels: toPlanar(data) }
+  return { data, info }
 }
 
-/**
- * What `decodeRgb` has to know of an image beforehand. Reading the header costs as much as decoding a small image, so
- * it is read only of the kinds of files that can be CMYK or have several pictures.
- */
-async function peculiarities(encoded: Uint8Array): Promise<{ inks: boolean; frames: number }> {
-  if (encoded[0] === 0xff && encoded[1] === 0xd8) return { inks: jpegComponents(encoded) === 4, frames: 1 }
-  if (!mayHavePages(encoded)) return { inks: false, frames: 1 }
-  const { space, pages = 1 } = await sharp(encoded, reading).metadata()
-  return { inks: space === 'cmyk', frames: pages }
-}
-
-/** Of GIF, TIFF and WebP with animation, by their first bytes. */
-function mayHavePages(encoded: Uint8Array): boolean {
-  const head = Buffer.from(encoded.subarray(0, 21)).toString('latin1')
-  if (/^(GIF8|II[*+]\0|MM\0[*+])/.test(head)) return true
-  return /^RIFF.{4}WEBPVP8X/s.test(head) && (head.charCodeAt(20) & 0x02) !== 0
-}
-
-/** The number of colour components that the frame header of a JPEG declares; undefined if there is none. */
-function jpegComponents(encoded: Uint8Array): number | undefined {
-  for (let at = 2; at + 9 < encoded.length; ) {
-    if (encoded[at] !== 0xff) return undefined
-    const marker = encoded[at + 1]!
-    // Start of frame, of whatever kind; C4, C8 and CC are other things.
-    if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc)
-      return encoded[at + 9]
-    const isAlone = marker === 0xff || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd7)
-    if (marker === 0xff) at += 1
-    else at += 2 + (isAlone ? 0 : (encoded[at + 2]! << 8) | encoded[at + 3]!)
-  }
-  return undefined
+async function decodeInks(
+  encoded: Uint8Array,
+  size: ImageSize | undefined,
+): Promise<ImageSize & { pixels: Uint8Array }> {
+  const { data, info } = await sharp(encoded, reading)
+    .autoOrient()
+    .pipelineColourspace('cmyk')
+    .toColourspace('cmyk')
+    .raw()
+    .toBuffer({ resolveWithObject: true })
+  const lights = cmykToRgb(data)
+  const { height, width } = info
+  if (!size || isEqual(size, info)) return { height, width, pixels: toPlanar(lights) }
+  return { height: size.height, width: size.width, pixels: await resized(lights, info, size) }
 }
 
 /** Four interleaved inks to three interleaved lights: what neither the ink nor black takes away. */

@@ -1,5 +1,6 @@
 import { InputError } from 'onnxgrad'
 import { fetchFromHub, type HubId, hubUrl } from '../hub/hub.js'
+import type { Monitor } from '../runs/monitor.js'
 import type { SplitFiles } from './layouts/found-split.js'
 import { filesOfSplit } from './layouts/split-files.js'
 
@@ -13,7 +14,7 @@ export async function fetchSplit(
   dataset: HubId,
   within: string,
   split: string,
-  warn: (message: string) => void,
+  monitor: Monitor,
 ): Promise<SplitFiles> {
   const where = `${dataset.name}${within === '' ? '' : `:${within}`} on ${hubUrl()}`
   let chosen = split
@@ -34,7 +35,7 @@ export async function fetchSplit(
         return [...found.files]
       },
     },
-    warn,
+    text => monitor.say(text),
   )
   return { layout: 'parquet', split: chosen, files }
 }

@@ -8,6 +8,7 @@ import { parseHubId } from '../hub/hub.js'
 import { startTestHub, type TestHub } from '../hub/test-hub.js'
 import { type Monitor, silent } from '../runs/monitor.js'
 import { openSplit } from './dataset.js'
+import { listener } from './test-data.js'
 import { huggingfaceMetadata, writeImageParquet } from './write-parquet.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'ageb-hub-'))
@@ -107,5 +108,35 @@ describe('a data set on the hub', () => {
     delete process.env.HF_TOKEN
     process.env.HF_ENDPOINT = 'http://127.0.0.1:1'
     expect(await failing('nobody/nothing')).toContain('check the connection')
+  })
+
+  it('may have several configurations, name its splits otherwise, or hold no Parquet', async () => {
+    const parquet = files.get('data/test-00000-of-00001.parquet')!
+    const others = new Map([
+      ['fine/train/0000.parquet', parquet],
+      ['fine/validation/0000.parquet', parquet],
+      ['coarse/train/0000.parquet', parquet],
+      ['pictures/dev/cat/1.jpg', Buffer.from('no image')],
+    ])
+    const second = await startTestHub('datasets/somebody/several', others)
+    process.env.HF_ENDPOINT = second.url
+    try {
+      const monitor = listener()
+      const open = (dataset: string, split: string) => openSplit({ dataset, split, monitor })
+      await expect(open('somebody/several', 'train')).rejects.toThrow(
+        'several folders (coarse, fine): give the path of one of them, or on the hub owner/name:FOLDER.',
+      )
+      expect((await open('somebody/several:fine', 'train')).count).toBe(5)
+      expect((await open('somebody/several:fine@main', 'test')).split).toBe('validation')
+      expect(monitor.said).toEqual(["somebody/several: the split 'validation' is taken for 'test'."])
+      await expect(open('somebody/several:pictures', 'dev')).rejects.toThrow(
+        'somebody/several@refs/convert/parquet',
+      )
+      expect(
+        second.requests.filter(path => path.includes('/resolve/')).every(path => path.includes('/fine/')),
+      ).toBe(true)
+    } finally {
+      second.close()
+    }
   })
 })

@@ -4,19 +4,17 @@ import { foundClasses } from './class-names.js'
 import { decodeRgb, type RgbImage, undecodable } from './decode.js'
 import { digestsOfFiles } from './file-digests.js'
 import type { ClassFile } from './layouts/found-split.js'
-import type { StoredImages, StoredSplit, Watched } from './stored-images.js'
+import type { StoredImages, StoredSplit } from './stored-images.js'
 
-/** A split of image files, whose classes are the folders that they are in. Throws InputError if one cannot be read. */
-export async function imageFileSplit(
+/** A split of image files, whose classes are the folders that they are in. */
+export function imageFileSplit(
   where: Pick<StoredSplit, 'name' | 'split'>,
   files: readonly ClassFile[],
-  watched: Watched,
-): Promise<StoredSplit> {
+): StoredSplit {
   const paths = files.map(({ path }) => path)
-  const digests = await digestsOfFiles(paths, `${where.split} images`, watched)
   const images: StoredImages = {
-    id: digestOf('files', digests),
     count: files.length,
+    id: async watched => digestOf('files', await digestsOfFiles(paths, `${where.split} images`, watched)),
     where: index => paths[index]!,
     async prepare() {},
     async decode(index: number, size: ImageSize | undefined): Promise<RgbImage> {

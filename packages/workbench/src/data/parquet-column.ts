@@ -1,11 +1,19 @@
-import { type AsyncBuffer, type ColumnMetaData, type FileMetaData, parquetSchema } from 'hyparquet'
+import {
+  type AsyncBuffer,
+  type ColumnMetaData,
+  type FileMetaData,
+  type PageHeader,
+  parquetSchema,
+} from 'hyparquet'
 import { parquetHeader, readColumn } from 'hyparquet/src/column.js'
 import { DEFAULT_PARSERS } from 'hyparquet/src/convert.js'
 import { getTreePath } from 'hyparquet/src/schema.js'
 import { compressors } from 'hyparquet-compressors'
 
-/** A column chunk or page larger than this unpacked is refused: it would be taken into memory whole. */
-export const maxUnpackedBytes = 2 ** 30
+/** A page larger than this unpacked is refused: it would be taken into memory whole. */
+const maxUnpackedBytes = 2 ** 30
+/** A page header larger than this is damaged. */
+const maxHeaderBytes = 2 ** 26
 
 /** Where a column chunk lies in its file, in bytes; `end` is exclusive. */
 export function chunkRange(column: ColumnMetaData): { start: number; end: number } {
@@ -14,42 +22,66 @@ export function chunkRange(column: ColumnMetaData): { start: number; end: number
 }
 
 /**
- * The values of one leaf column in one row group, null where there is none; binary values as bytes, strings
- * as strings. The chunk must lie within the file.
+ * The values of one leaf column in one row group, a page at a time, null where there is none; binary values as bytes,
+ * strings as strings. The chunk must lie within the file. No more than a page is held.
  *
  * hyparquet's own reading of whole rows is not used: on a damaged file it may loop for ever, or leave a
- * rejected promise behind that ends the process. Here the pages are checked first, and what it throws is caught.
+ * rejected promise behind that ends the process. Here each page is checked first, and what it throws is caught.
  *
  * @param rows values that the chunk must have
  * @throws Error if the chunk is damaged
  */
-export async function readLeafColumn(
+export async function* readLeafPages(
   file: AsyncBuffer,
   metadata: FileMetaData,
   column: ColumnMetaData,
   rows: number,
-): Promise<unknown[]> {
+): AsyncGenerator<unknown[]> {
   const { start, end } = chunkRange(column)
-  const view = new DataView(await file.slice(start, end))
-  checkPages(view, rows)
   const schemaPath = getTreePath(parquetSchema(metadata), column.path_in_schema)
-  const { data } = readColumn(
-    { view, offset: 0 },
-    { groupStart: 0, selectStart: 0, selectEnd: rows, groupRows: rows },
-    {
-      pathInSchema: column.path_in_schema,
-      element: schemaPath.at(-1)!.element,
-      schemaPath,
-      type: column.type,
-      codec: column.codec,
-      compressors: boundedCompressors,
-      parsers: DEFAULT_PARSERS,
-      // Bytes are never taken for text unless the file declares them to be.
-      utf8: false,
-    },
-  )
-  const values = data.flatMap(chunk => Array.from<unknown, unknown>(chunk, unwrap))
-  if (values.length !== rows) throw new Error(`${values.length} values where ${rows} are declared`)
+  const decoder: Parameters<typeof readColumn>[2] = {
+    pathInSchema: column.path_in_schema,
+    element: schemaPath.at(-1)!.element,
+    schemaPath,
+    type: column.type,
+    codec: column.codec,
+    compressors: boundedCompressors,
+    parsers: DEFAULT_PARSERS,
+    // Bytes are never taken for text unless the file declares them to be.
+    utf8: false,
+  }
+  const chunk = new ChunkReader(file, end)
+  let dictionary = new Uint8Array(0)
+  let values = 0
+  for (let at = start; at < end; ) {
+    const { header, headerBytes } = await readPageHeader(chunk, at, end)
+    checkPage(header, end - at - headerBytes, rows)
+    const page = await chunk.read(at, headerBytes + header.compressed_page_size)
+    at += page.length
+    const data = header.data_page_header ?? header.data_page_header_v2
+    if (!data) {
+      dictionary = Uint8Array.from(page)
+      continue
+    }
+    values += data.num_values
+    if (values > rows) break
+    const bytes = dictionary.length > 0 ? Buffer.concat([dictionary, page]) : page
+    const decoded = readColumn(
+      { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 },
+      { groupStart: 0, selectStart: 0, selectEnd: data.num_values, groupRows: data.num_values },
+      decoder,
+    ).data.flatMap(part => Array.from<unknown, unknown>(part, unwrap))
+    if (decoded.length !== data.num_values)
+      throw new Error(`${decoded.length} values where ${data.num_values} are declared`)
+    yield decoded
+  }
+  if (values !== rows) throw new Error(`${values} values where ${rows} are declared`)
+}
+
+/** All pages of `readLeafPages`, for columns of small values. */
+export async function readLeafColumn(...of: Parameters<typeof readLeafPages>): Promise<unknown[]> {
+  const values: unknown[] = []
+  for await (const page of readLeafPages(...of)) for (const value of page) values.push(value)
   return values
 }
 
@@ -58,33 +90,68 @@ function unwrap(value: unknown): unknown {
   return Array.isArray(value) ? unwrap(value[0]) : (value ?? null)
 }
 
-/** The reader believes what page headers say of lengths and counts, so the metadata is asked first. */
-function checkPages(view: DataView, rows: number): void {
-  const reader = { view, offset: 0 }
-  let values = 0
-  while (reader.offset < view.byteLength) {
-    const header = parquetHeader(reader)
-    const {
-      compressed_page_size: packed,
-      uncompressed_page_size: unpacked,
-      data_page_header_v2: second,
-    } = header
-    const page = header.data_page_header ?? second
-    const count = (page ?? header.dictionary_page_header)?.num_values
-    const levels = second ? second.definition_levels_byte_length + second.repetition_levels_byte_length : 0
-    const nulls = second?.num_nulls ?? 0
-    const sound =
-      isWithin(packed, view.byteLength - reader.offset) &&
-      isWithin(unpacked, maxUnpackedBytes) &&
-      isWithin(count, rows) &&
-      isWithin(levels, packed) &&
-      isWithin(nulls, rows)
-    if (!sound)
-      throw new Error(`a page header at byte ${reader.offset} of its column contradicts the metadata`)
-    if (page) values += page.num_values
-    reader.offset += packed
+/** Small pages are read several at a time. */
+const windowBytes = 2 ** 20
+
+/** Parts of a column chunk, of which those that follow each other come from one reading. */
+class ChunkReader {
+  #start = 0
+  #window = new Uint8Array(0)
+
+  constructor(
+    private readonly file: AsyncBuffer,
+    private readonly end: number,
+  ) {}
+
+  async read(at: number, length: number): Promise<Uint8Array> {
+    const offset = at - this.#start
+    if (offset < 0 || offset + length > this.#window.length) {
+      const end = Math.min(this.end, at + Math.max(length, windowBytes))
+      this.#window = new Uint8Array(await this.file.slice(at, end))
+      this.#start = at
+      return this.#window.subarray(0, length)
+    }
+    return this.#window.subarray(offset, offset + length)
   }
-  if (values !== rows) throw new Error(`${values} values where ${rows} are declared`)
+}
+
+async function readPageHeader(
+  chunk: ChunkReader,
+  at: number,
+  end: number,
+): Promise<{ header: PageHeader; headerBytes: number }> {
+  // A header may hold the least and the greatest value of its page, whole images.
+  for (let length = Math.min(2 ** 12, end - at); ; length = Math.min(2 * length, end - at)) {
+    const bytes = await chunk.read(at, length)
+    const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 }
+    try {
+      const header = parquetHeader(reader)
+      if (reader.offset <= length) return { header, headerBytes: reader.offset }
+      if (length === end - at) throw new Error('a page header is cut short')
+    } catch (error) {
+      if (length === end - at || length >= maxHeaderBytes) throw error
+    }
+  }
+}
+
+/** The reader believes what page headers say of lengths and counts, so the metadata is asked first. */
+function checkPage(header: PageHeader, left: number, rows: number): void {
+  const {
+    compressed_page_size: packed,
+    uncompressed_page_size: unpacked,
+    data_page_header_v2: second,
+  } = header
+  const page = header.data_page_header ?? second
+  const count = (page ?? header.dictionary_page_header)?.num_values
+  const levels = second ? second.definition_levels_byte_length + second.repetition_levels_byte_length : 0
+  const nulls = second?.num_nulls ?? 0
+  const isSound =
+    isWithin(packed, left) &&
+    isWithin(unpacked, maxUnpackedBytes) &&
+    isWithin(count, rows) &&
+    isWithin(levels, packed) &&
+    isWithin(nulls, rows)
+  if (!isSound) throw new Error('a page header contradicts the metadata')
 }
 
 function isWithin(value: number | undefined, most: number): boolean {

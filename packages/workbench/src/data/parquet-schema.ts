@@ -148,16 +148,19 @@ function chooseLabel(
   if (wanted !== undefined) {
     const found = fitting.find(({ element }) => element.name === wanted)
     if (found) return pick(found, [])
-    const problem = root.children.some(({ element }) => element.name === wanted)
-      ? `the column \`${wanted}\` of ${path} holds neither numbers nor texts nor true and false`
-      : `${path} has no column \`${wanted}\` among its columns ${columnList(root)}`
-    throw new InputError(`${problem}: give another one with --label-column (columns.label).`)
+    if (root.children.some(({ element }) => element.name === wanted)) throw unfitLabel(path, wanted)
+    throw new InputError(
+      `${path} has no column \`${wanted}\` among its columns ${columnList(root)}: ` +
+        'give another one with --label-column (columns.label).',
+    )
   }
   const declared = fitting.filter(({ element }) => features?.[element.name]?._type === 'ClassLabel')
   const named = fitting.filter(({ element }) => labelNames.has(element.name.toLowerCase()))
   const candidates = declared.length > 0 ? declared : named
   const [first, ...more] = candidates
   if (first === undefined) {
+    const unfit = root.children.find(({ element }) => labelNames.has(element.name.toLowerCase()))
+    if (unfit) throw unfitLabel(path, unfit.element.name)
     throw new InputError(
       `${path} has no column that is known to be the label among its columns ${columnList(root)}: ` +
         'name it with --label-column (columns.label).',
@@ -173,6 +176,13 @@ function chooseLabel(
   const { name } = first.element
   const rest = others.length > 0 ? `, not from ${names(others)}` : ''
   return pick(first, [`Labels are taken from the column \`${name}\`${rest}.`])
+}
+
+function unfitLabel(path: string, column: string): InputError {
+  return new InputError(
+    `the column \`${column}\` of ${path} holds neither numbers nor texts nor true and false: ` +
+      'give another one with --label-column (columns.label).',
+  )
 }
 
 function labelKind({ element, children }: SchemaTree): LabelKind | undefined {

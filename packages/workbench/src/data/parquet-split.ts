@@ -1,5 +1,6 @@
 import { digestOf, type ImageSize } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
+import { silent } from '../runs/monitor.js'
 import { cacheFolder } from './cache.js'
 import { foundClasses, numberedBy, some } from './class-names.js'
 import { decodeRgb, type RgbImage, undecodable } from './decode.js'
@@ -31,16 +32,7 @@ export async function parquetSplit(
   const shards = await openShards(where, files, choice)
   for (const remark of shards.flatMap(({ columns }) => columns.remarks))
     once(watched.monitor, `${where.name}: ${remark}`)
-  const digests = await digestsOfFiles(
-    shards.map(({ path }) => path),
-    `${where.split} files`,
-    watched,
-  )
-  const images = new ParquetImages(
-    digestOf('parquet', shards[0]!.columns.image, digests),
-    where.split,
-    shards,
-  )
+  const images = new ParquetImages(where.split, shards)
   const { labels, classes } = await labelsOf(shards)
   if (classes.kind === 'found')
     once(
@@ -48,16 +40,6 @@ export async function parquetSplit(
       `${where.name}: the texts of the column \`${shards[0]!.columns.label}\` are its classes (${some(classes.names)}).`,
     )
   return { ...where, images, labels, classes }
-}
-
-/** How many images files have and of how many classes, without reading their images. */
-export async function parquetSize(
-  where: Pick<StoredSplit, 'name' | 'split'>,
-  files: readonly string[],
-  choice: ColumnChoice,
-): Promise<{ count: number; classes: Classes }> {
-  const shards = await openShards(where, files, choice)
-  return { count: shards.reduce((sum, { rows }) => sum + rows, 0), classes: (await labelsOf(shards)).classes }
 }
 
 async function openShards(
@@ -136,9 +118,9 @@ class ParquetImages implements StoredImages {
   /** How an encoded image is read; undefined if it is damaged. */
   #read: ((index: number) => Promise<Uint8Array | undefined>) | undefined
   #again: Promise<void> | undefined
+  #id: Promise<string> | undefined
 
   constructor(
-    readonly id: string,
     private readonly split: string,
     private readonly shards: readonly ImageParquet[],
   ) {
@@ -154,9 +136,20 @@ class ParquetImages implements StoredImages {
     throw new RangeError(`there is no image ${index}`)
   }
 
-  async prepare({ monitor, signal }: Watched): Promise<void> {
+  id(watched: Watched): Promise<string> {
+    this.#id ??= digestsOfFiles(
+      this.shards.map(({ path }) => path),
+      `${this.split} files`,
+      watched,
+    ).then(digests => digestOf('parquet', this.shards[0]!.columns.image, digests))
+    return this.#id
+  }
+
+  async prepare(watched: Watched): Promise<void> {
     if (this.#read) return
-    const known = await PackedFile.open(this.id, this.count)
+    const { monitor, signal } = watched
+    const id = await this.id(watched)
+    const known = await PackedFile.open(id, this.count)
     if (known) {
       this.#read = index => known.read(index)
       return
@@ -171,8 +164,8 @@ class ParquetImages implements StoredImages {
       }
     })(this.#images())
     try {
-      await PackedFile.write(this.id, this.count, shown)
-      const packed = await PackedFile.open(this.id, this.count)
+      await PackedFile.write(id, this.count, shown)
+      const packed = await PackedFile.open(id, this.count)
       this.#read = packed && (index => packed.read(index))
     } catch (error) {
       if (error instanceof InputError || signal?.aborted) throw error
@@ -197,9 +190,10 @@ class ParquetImages implements StoredImages {
 
   /** The copy is damaged or gone: it is made once more. */
   async #readAgain(index: number): Promise<Uint8Array> {
-    this.#again ??= PackedFile.write(this.id, this.count, this.#images())
+    const id = await this.id({ monitor: silent })
+    this.#again ??= PackedFile.write(id, this.count, this.#images())
     await this.#again
-    const packed = await PackedFile.open(this.id, this.count)
+    const packed = await PackedFile.open(id, this.count)
     const encoded = await packed?.read(index)
     if (!packed || !encoded)
       throw new InputError(`${cacheFolder()} loses what is written to it: set AGEB_CACHE to another folder.`)

@@ -1,17 +1,18 @@
-import { open } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import {
   type AsyncBuffer,
-  asyncBufferFromFile,
+  type ColumnMetaData,
   type FileMetaData,
   parquetMetadataAsync,
   parquetSchema,
+  type RowGroup,
   type SchemaTree,
 } from 'hyparquet'
 import { InputError } from 'onnxgrad'
-import { chunkRange, maxUnpackedBytes, readLeafColumn } from './parquet-column.js'
+import { chunkRange, readLeafColumn, readLeafPages } from './parquet-column.js'
 import { type ChosenColumns, type ColumnChoice, chooseColumns } from './parquet-schema.js'
 
-/** Encoded images of one row group, in the file's order. */
+/** Encoded images of one page, in the file's order. */
 export interface EncodedBatch {
   /** Row of the first image within its file, from 0. */
   readonly firstRow: number
@@ -29,7 +30,7 @@ export interface ImageParquet {
   readonly columns: ChosenColumns
   /** The value of the `huggingface` metadata key, word for word. */
   readonly huggingface: string | undefined
-  /** The images, a row group at a time. Throws InputError. */
+  /** The images, a page at a time. Throws InputError. */
   images(): AsyncGenerator<EncodedBatch>
   /**
    * The label of every row: class indices from 0 (below the number of class names, if the file has those), or the names
@@ -55,7 +56,7 @@ export async function openImageParquet(
   choice: ColumnChoice = {},
 ): Promise<ImageParquet | undefined> {
   await checkEnds(path)
-  const file = await asyncBufferFromFile(path)
+  const file = await partsOf(path)
   const metadata = await readMetadata(path, file)
   const root = schemaOf(path, metadata)
   const rows = checkSizes(path, file, metadata)
@@ -70,6 +71,28 @@ export async function openImageParquet(
     huggingface,
     images: () => readImages(source),
     labels: () => readLabels(source),
+  }
+}
+
+/** A file, read in parts. hyparquet's own copies each part twice on its way. */
+async function partsOf(path: string): Promise<AsyncBuffer> {
+  const { size } = await stat(path)
+  return {
+    byteLength: size,
+    async slice(start, end = size) {
+      const bytes = new Uint8Array(end - start)
+      const handle = await open(path)
+      try {
+        for (let at = 0; at < bytes.length; ) {
+          const { bytesRead } = await handle.read(bytes, at, bytes.length - at, start + at)
+          if (bytesRead === 0) throw new Error('the file was cut short')
+          at += bytesRead
+        }
+      } finally {
+        await handle.close()
+      }
+      return bytes.buffer
+    },
   }
 }
 
@@ -135,12 +158,6 @@ function checkSizes(path: string, file: AsyncBuffer, metadata: FileMetaData): nu
             'fetch it again.',
         )
       }
-      if (Number(meta_data.total_uncompressed_size) > maxUnpackedBytes) {
-        throw new InputError(
-          `${path} unpacks to more than 1 GiB in row group ${index}, too much to take into memory at once: ` +
-            'write it with smaller row groups.',
-        )
-      }
     }
   }
   if (inGroups !== rows || rows < 0) {
@@ -158,30 +175,51 @@ interface Source {
   readonly columns: ChosenColumns
 }
 
-async function* readImages(source: Source): AsyncGenerator<EncodedBatch> {
-  const { path, columns } = source
-  for await (const { firstRow, values } of readGroups(source, [columns.bytes], [columns.fileName])) {
-    const [bytes = [], fileNames] = values
-    const images = bytes.map((image, i) => {
-      if (image instanceof Uint8Array) return image
-      throw new InputError(
-        `${path}, row ${firstRow + i}: there are no image bytes (a file name alone is not enough): embed the image files.`,
-      )
-    })
-    const names = images.map((_, i) => {
-      const name = fileNames?.[i]
-      return typeof name === 'string' ? name : null
-    })
-    yield { firstRow, images, names }
+async function* readImages({ path, file, metadata, columns }: Source): AsyncGenerator<EncodedBatch> {
+  for (const { index, group, rows, firstRow } of groupsOf(metadata)) {
+    try {
+      const [bytes, fileNames] = [leafOf(group, columns.bytes), leafOf(group, columns.fileName)]
+      if (!bytes) throw new Error('the column of the images is missing')
+      const names = fileNames && (await readLeafColumn(file, metadata, fileNames, rows))
+      let row = 0
+      for await (const page of readLeafPages(file, metadata, bytes, rows)) {
+        yield batchOf(path, firstRow + row, page, names?.slice(row, row + page.length))
+        row += page.length
+      }
+    } catch (error) {
+      throw damaged(path, index, error)
+    }
   }
+}
+
+function batchOf(path: string, firstRow: number, page: unknown[], fileNames: unknown[] = []): EncodedBatch {
+  const images = page.map((image, i) => {
+    if (image instanceof Uint8Array) return image
+    throw new InputError(
+      `${path}, row ${firstRow + i}: there are no image bytes (a file name alone is not enough): embed the image files.`,
+    )
+  })
+  const names = images.map((_, i) => {
+    const name = fileNames[i]
+    return typeof name === 'string' ? name : null
+  })
+  return { firstRow, images, names }
 }
 
 async function readLabels(source: Source): Promise<number[] | string[]> {
   const { path, columns } = source
   const numbers: number[] = []
   const texts: string[] = []
-  for await (const { firstRow, values } of readGroups(source, [[columns.label]], [])) {
-    for (const [i, value] of values[0]!.entries()) {
+  for (const { index, group, rows, firstRow } of groupsOf(source.metadata)) {
+    let values: unknown[]
+    try {
+      const column = leafOf(group, [columns.label])
+      if (!column) throw new Error('the column of the labels is missing')
+      values = await readLeafColumn(source.file, source.metadata, column, rows)
+    } catch (error) {
+      throw damaged(path, index, error)
+    }
+    for (const [i, value] of values.entries()) {
       const where = `${path}, row ${firstRow + i}`
       if (columns.labelKind === 'text' && !columns.classNames) texts.push(textOf(value, where))
       else numbers.push(indexOf(value, columns, where))
@@ -190,31 +228,23 @@ async function readLabels(source: Source): Promise<number[] | string[]> {
   return texts.length > 0 ? texts : numbers
 }
 
-/** The values of some columns, a row group at a time; undefined for an optional one that the file lacks. */
-async function* readGroups(
-  { path, file, metadata }: Source,
-  needed: readonly (readonly string[])[],
-  optional: readonly (readonly string[])[],
-): AsyncGenerator<{ firstRow: number; values: (unknown[] | undefined)[] }> {
+function* groupsOf(metadata: FileMetaData) {
   let firstRow = 0
   for (const [index, group] of metadata.row_groups.entries()) {
     const rows = Number(group.num_rows)
-    if (rows === 0) continue
-    const values: (unknown[] | undefined)[] = []
-    try {
-      for (const name of [...needed, ...optional]) {
-        const column = group.columns.find(
-          ({ meta_data }) => meta_data!.path_in_schema.join('\0') === name.join('\0'),
-        )?.meta_data
-        if (!column && needed.includes(name)) throw new Error('a column is missing')
-        values.push(column && (await readLeafColumn(file, metadata, column, rows)))
-      }
-    } catch (error) {
-      throw new InputError(`${path} is damaged in row group ${index} (${reason(error)}): fetch it again.`)
-    }
-    yield { firstRow, values }
+    if (rows > 0) yield { index, group, rows, firstRow }
     firstRow += rows
   }
+}
+
+function leafOf(group: RowGroup, name: readonly string[]): ColumnMetaData | undefined {
+  return group.columns.find(({ meta_data }) => meta_data?.path_in_schema.join('\0') === name.join('\0'))
+    ?.meta_data
+}
+
+function damaged(path: string, group: number, error: unknown): InputError {
+  if (error instanceof InputError) return error
+  return new InputError(`${path} is damaged in row group ${group} (${reason(error)}): fetch it again.`)
 }
 
 function textOf(value: unknown, where: string): string {
@@ -239,8 +269,11 @@ function indexOf(value: unknown, { labelKind, classNames }: ChosenColumns, where
       : Number.NaN
   const classes = classNames?.length ?? maxClasses
   if (Number.isInteger(label) && label >= 0 && label < classes) return label
-  const shown = value === null || value === undefined ? 'there is no label' : `label ${value} is not a class`
-  throw new InputError(`${where}: ${shown}, expected 0 to ${classes - 1}: give a split that is labelled.`)
+  const problem =
+    value === null || value === undefined
+      ? 'there is no label'
+      : `label ${value} is not a class, expected 0 to ${classes - 1}`
+  throw new InputError(`${where}: ${problem}: give a split that is labelled.`)
 }
 
 function reason(error: unknown): string {

@@ -43,7 +43,8 @@ export async function sourceOf(
   const { height, width } = size
   const values = imageSize(size)
   const { vips } = sharp.versions
-  const pixelsId = digestOf('decoded', decoderVersion, vips, images.id, [height, width], side === undefined)
+  const stored = await images.id(watched)
+  const pixelsId = digestOf('decoded', decoderVersion, vips, stored, [height, width], side === undefined)
   const file = await PixelFile.open(pixelsId, count, values, monitor)
   if (!file.isComplete) await images.prepare(watched)
 

@@ -10,9 +10,9 @@ export interface Watched {
 
 /** The images of a split as they are stored: encoded, in whatever files, each to be had by its index. */
 export interface StoredImages {
-  /** Digest of what the files hold, in order, hexadecimal. */
-  readonly id: string
   readonly count: number
+  /** Digest of what the files hold, in order, hexadecimal. They are read for it, if they are not known. */
+  id(watched: Watched): Promise<string>
   /** File and row of an image, for messages. */
   where(index: number): string
   /** Makes single images quick to get. Done once, before the first is decoded. */

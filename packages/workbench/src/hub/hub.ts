@@ -129,7 +129,23 @@ async function cachedFiles(request: HubRequest): Promise<string[] | undefined> {
   }
 }
 
-function repoFolder({ type, name }: HubRequest): string {
+/**
+ * The commit of a data set or model that was fetched from the hub under a text like `owner/name@revision`; undefined if
+ * it was not, or the text names a path on this machine.
+ */
+export async function hubCommit(type: HubRequest['type'], text: string): Promise<string | undefined> {
+  // A data set may name a folder of its repository: `owner/name:FOLDER`.
+  const id = parseHubId(text.replace(/:[^@]*/, ''))
+  if (!id || (await stat(text).catch(() => undefined))) return undefined
+  if (/^[0-9a-f]{40}$/.test(id.revision)) return id.revision
+  const file = join(repoFolder({ ...id, type }), 'refs', id.revision)
+  return readFile(file, 'utf8').then(
+    sha => sha.trim(),
+    () => undefined,
+  )
+}
+
+function repoFolder({ type, name }: Pick<HubRequest, 'type' | 'name'>): string {
   return join(getHFHubCachePath(), getRepoFolderName({ type, name }))
 }
 

@@ -4,6 +4,7 @@ import { matrixOperations } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { BackdoorRunConfig } from '../configuration/backdoor-config.js'
 import type { TrainRunConfig } from '../configuration/train-config.js'
+import { attacksOf, type Plugin } from '../plugins/plugin.js'
 import { silent, type WatchOptions } from '../runs/monitor.js'
 import { memoryOf, microBatchesFor } from './memory.js'
 import { probe } from './probe.js'
@@ -13,6 +14,8 @@ import { dataShape, type GivenSize, workloadOf } from './workload.js'
 export interface PlanOptions extends WatchOptions, GivenSize {
   /** Matrix throughput of another processor for which the time is estimated, too, GFLOP/s. */
   readonly gflops?: number | undefined
+  /** What `loadPlugins` loaded for the configuration. */
+  readonly plugins?: readonly Plugin[] | undefined
 }
 
 /** What a run is estimated to cost. */
@@ -68,10 +71,10 @@ const SHARE_OF_MEMORY = 0.8
  */
 export async function plan(
   config: TrainRunConfig | BackdoorRunConfig,
-  { gflops, monitor = silent, signal, ...size }: PlanOptions = {},
+  { gflops, plugins = [], monitor = silent, signal, ...size }: PlanOptions = {},
 ): Promise<Plan> {
   const { training } = config
-  const work = await workloadOf(config, await dataShape(config, size), monitor)
+  const work = await workloadOf(config, await dataShape(config, size), monitor, attacksOf(plugins))
   const { model, data, trainings } = work
   const imageSize = { height: model.imageSize, width: model.imageSize }
   const perStep = matrixOperations(trainingStep(model, training, imageSize).graph)

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import {
+  type Attack,
   buildModel,
   type ConfiguredAttack,
   classifierGraph,
@@ -48,11 +49,12 @@ export interface GivenSize {
 /** Images of the graphs that are counted. */
 const COUNTED = 2
 
-/** The work that a configuration requires. */
+/** The work that a configuration requires. @param attacks of plugins */
 export async function workloadOf(
   config: TrainRunConfig | BackdoorRunConfig,
   data: DataShape,
   monitor: Monitor,
+  attacks: readonly Attack[] = [],
 ): Promise<Workload> {
   if (config.kind === 'train') {
     const { from, imageSize, seed } = config
@@ -61,7 +63,7 @@ export async function workloadOf(
     return { data, model, trainings: 1, triggered: 0, otherOperations: data.test * forward(model) }
   }
   const model = await fitted(config.victim, { data, seed: config.seed, monitor })
-  const attack = resolveAttack(config.attack)
+  const attack = resolveAttack(config.attack, attacks)
   const surrogate = attack.needs.surrogate ? await surrogateLike(model, config, data, monitor) : undefined
   const triggered = Math.round(config.poisoning.rate * data.train) + data.test
   return {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { addDataFlags, addMachineFlags, setHelp } from '../../cli/options.js'
+import { addDataFlags, addMachineFlags, pluginOption, setHelp } from '../../cli/options.js'
 import type { EvalFlags } from './outcome.js'
 
 /** `ageb eval`: the accuracy of a checkpoint, and the success of an attack on it. */
@@ -16,6 +16,7 @@ export function evalCommand(program: Command): void {
     .option('--split <name>', 'which split', 'test')
     .option('--run <run>', "take attack and data from a run's configuration")
     .option('--config <file>', 'take attack and data from a configuration of kind backdoor')
+    .addOption(pluginOption())
     .option('--set <path=value...>', setHelp)
   addMachineFlags(command)
     .option('--json', 'print the result as JSON')

@@ -9,10 +9,10 @@ import {
   type Row,
   UsageError,
 } from '@ageb/workbench'
-import { type ColumnFlags, columnsOf, type MachineFlags } from '../../cli/options.js'
+import { type ColumnFlags, columnsOf, type MachineFlags, type PluginFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
 
-export interface EvalFlags extends MachineFlags, ColumnFlags {
+export interface EvalFlags extends MachineFlags, ColumnFlags, PluginFlags {
   readonly data?: string
   readonly split: string
   readonly run?: string
@@ -46,10 +46,12 @@ export async function evaluated(model: string, flags: EvalFlags, monitor: Monito
 }
 
 /** The attack that the flags describe, or undefined if no flag describes one. */
-async function attackOf({ run, config, set }: EvalFlags): Promise<AttackSettings | undefined> {
+async function attackOf({ run, config, set, plugin }: EvalFlags): Promise<AttackSettings | undefined> {
   if (run !== undefined && config !== undefined) throw new UsageError('give either --run or --config')
-  if (run === undefined && config === undefined && set === undefined) return undefined
-  return attackSettings({ run, config, set })
+  if (run !== undefined || config !== undefined || set !== undefined)
+    return attackSettings({ run, config, set, plugins: plugin })
+  if (plugin) throw new UsageError('--plugin only brings attacks: choose one with --set attack=<name>')
+  return undefined
 }
 
 function share(label: string, value: Rate | null | undefined): Row {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { setHelp, wholeNumber } from '../../cli/options.js'
+import { pluginOption, setHelp, wholeNumber } from '../../cli/options.js'
 import type { ExportFlags } from './outcome.js'
 
 /** `ageb export-trigger`: the whole trigger as one ONNX file. */
@@ -19,6 +19,7 @@ export function exportTriggerCommand(program: Command): void {
     )
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
     .option('--batch <n>', 'images in each run of the file', wholeNumber(1), 1)
+    .addOption(pluginOption())
     .option('--set <path=value...>', setHelp)
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)

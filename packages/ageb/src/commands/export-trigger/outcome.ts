@@ -9,10 +9,10 @@ export interface ExportFlags extends AttackFlags {
 
 /** Writes a trigger as an ONNX file, and tells its inputs and outputs. */
 export async function exported(
-  { out, batch, config, set, model }: ExportFlags,
+  { out, batch, config, set, model, plugin }: ExportFlags,
   monitor: Monitor,
 ): Promise<Outcome> {
-  const chosen = await attackSettings({ config, set, surrogate: model })
+  const chosen = await attackSettings({ config, set, surrogate: model, plugins: plugin })
   const data = await exportTrigger(out, chosen, { batch, monitor })
   return {
     data,
@@ -20,7 +20,7 @@ export async function exported(
       ['file', out, `${(data.bytes / 1e6).toFixed(1)} MB`],
       ['in', describe(data.inputs)],
       ['out', describe(data.outputs)],
-      ['attack', data.attack.name],
+      ['attack', chosen.attack.name],
       ['surrogate', data.surrogate],
     ]),
   }

@@ -1,21 +1,23 @@
 import {
   assignAll,
-  backdoorRunConfig,
-  check,
+  beginningOf,
+  checkConfiguration,
   duration,
+  loadPlugins,
   type Monitor,
   type Plan,
   percent,
   plan,
   type Row,
-  readConfiguration,
-  trainRunConfig,
-  UsageError,
+  type RunConfiguration,
+  type RunKind,
+  runKindOf,
+  runKinds,
 } from '@ageb/workbench'
-import { type ColumnFlags, columnsOf, type MachineFlags } from '../../cli/options.js'
+import { type ColumnFlags, columnsOf, type MachineFlags, type PluginFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
 
-export interface PlanFlags extends MachineFlags, ColumnFlags {
+export interface PlanFlags extends MachineFlags, ColumnFlags, PluginFlags {
   readonly set?: readonly string[]
   readonly data?: string
   readonly images?: number
@@ -24,34 +26,39 @@ export interface PlanFlags extends MachineFlags, ColumnFlags {
   readonly gflops?: number
 }
 
-/** Estimates the cost of a configuration. */
+/** Estimates the cost of a configuration. @param argument a configuration file, or the name of an attack */
 export async function planned(
-  file: string | undefined,
+  argument: string | undefined,
   flags: PlanFlags,
   monitor: Monitor,
 ): Promise<Outcome> {
-  const config = await configurationOf(file, flags)
+  const { config, plugins } = await configurationOf(argument, flags)
   const { images, testImages, classes, gflops } = flags
-  const data = await plan(config, { images, testImages, classes, gflops, monitor })
+  const data = await plan(config, { images, testImages, classes, gflops, plugins, monitor })
   return { data, text: table(rowsOf(data, config.training.microBatches)) }
 }
 
-async function configurationOf(
-  file: string | undefined,
-  { set, data, threads, device, ...flags }: PlanFlags,
-) {
-  const where = file ?? 'the configuration'
-  const read = assignAll(file === undefined ? { kind: 'train' } : await readConfiguration(file), set)
+async function configurationOf(argument: string | undefined, flags: PlanFlags) {
+  const { set, data, threads, device, plugin } = flags
+  const { where, configuration, folder } =
+    argument === undefined
+      ? { where: 'the configuration', configuration: { kind: 'train' }, folder: undefined }
+      : await beginningOf(argument, plugin)
   const plain: Record<string, unknown> = {
-    ...read,
+    ...assignAll(configuration, set),
     ...(data !== undefined && { dataset: data }),
-    ...columnsOf(flags, read),
+    ...columnsOf(flags, configuration),
     ...(threads !== undefined && { threads }),
     ...(device !== undefined && { device }),
   }
-  if (plain.kind === 'train') return check(trainRunConfig, plain, where)
-  if (plain.kind === 'backdoor') return check(backdoorRunConfig, plain, where)
-  throw new UsageError(`${where}: 'kind' must be train or backdoor`)
+  const loaded = await loadPlugins(plain, where, { named: plugin, folder })
+  const check = <C extends RunConfiguration>(kind: RunKind<C>) =>
+    checkConfiguration(kind, loaded.configuration, where, loaded.plugins)
+  const kind = runKindOf(plain.kind, where)
+  return {
+    config: kind === 'train' ? check(runKinds.train) : check(runKinds.backdoor),
+    plugins: loaded.plugins,
+  }
 }
 
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { deviceOption, setHelp } from '../../cli/options.js'
+import { deviceOption, pluginOption, setHelp } from '../../cli/options.js'
 import type { TriggerFlags } from './outcome.js'
 
 /** `ageb trigger`: one image with the trigger, and the stages of the trigger. */
@@ -23,6 +23,7 @@ export function triggerCommand(program: Command): void {
       "the image's true class, name or index, if the attack computes its loss with it",
     )
     .addOption(deviceOption())
+    .addOption(pluginOption())
     .option('--set <path=value...>', setHelp)
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)

@@ -13,11 +13,11 @@ export interface TriggerFlags extends AttackFlags {
 /** Adds the trigger to one image, and writes the triggered image and a strip of the stages. */
 export async function triggered(
   image: string,
-  { out, config, set, model, ...flags }: TriggerFlags,
+  { out, config, set, model, plugin, label, device }: TriggerFlags,
   monitor: Monitor,
 ): Promise<Outcome> {
-  const chosen = await attackSettings({ config, set, surrogate: model })
-  const { pixels, ...figures } = await triggerImage(image, chosen, { ...flags, monitor })
+  const chosen = await attackSettings({ config, set, surrogate: model, plugins: plugin })
+  const { pixels, ...figures } = await triggerImage(image, chosen, { label, device, monitor })
   const files = await writeTriggerPictures(out, path.parse(image).name, pixels)
   const { psnr, ssim, linf, classBefore, classAfter } = figures
   return {

@@ -8,6 +8,7 @@ import {
   encodeTable,
   encodeTrainingLog,
   type ImageSource,
+  type PluginNote,
   type PoisonPlan,
   type Stealth,
 } from '@ageb/lab'
@@ -15,15 +16,17 @@ import { saveCheckpoint } from '../../checkpoints/checkpoint-folder.js'
 import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
 import type { GalleryImage } from '../../stages/gallery-stage.js'
 import type { TrainingOutput } from '../../stages/training-stage.js'
-import { environmentNoteOf } from '../environment-note.js'
 import { type LoadedModel, noteOf } from '../loaded-model.js'
 import { writeRecordFile } from '../record-files.js'
+import { recordHeadOf } from '../record-head.js'
 import type { RunFolder } from '../run-folder.js'
 import type { OnMachine } from '../run-kind.js'
 
 /** All that a backdoor experiment found out. */
 export interface BackdoorOutcome {
   readonly attack: ConfiguredAttack
+  /** What brought the attack, where it is none of the program's own. */
+  readonly plugin: PluginNote | undefined
   readonly surrogate: LoadedModel | undefined
   readonly victim: LoadedModel
   readonly train: ImageSource
@@ -42,7 +45,7 @@ export async function recordBackdoor(
   config: OnMachine<BackdoorRunConfig>,
   outcome: BackdoorOutcome,
 ): Promise<void> {
-  const { attack, surrogate, victim, train, test, plan, stealth, gallery } = outcome
+  const { attack, plugin, surrogate, victim, train, test, plan, stealth, gallery } = outcome
   const { mode, target, rate } = config.poisoning
   const { classNames } = train
   const write = (name: string, bytes: Uint8Array) => writeRecordFile(folder, name, bytes)
@@ -56,17 +59,8 @@ export async function recordBackdoor(
   const goal = mode === 'all-to-all' ? 'the next class' : classNames[target]!
   const count = plan.items.filter(({ role }) => role === 'poison').length
   const record: BackdoorRecord = {
-    format: 1,
+    ...(await recordHeadOf(config, { train, test })),
     kind: 'backdoor',
-    configuration: JSON.parse(JSON.stringify(config)),
-    environment: environmentNoteOf(config),
-    data: {
-      name: train.name,
-      classNames: [...classNames],
-      train: { split: train.split, count: train.count, id: train.id },
-      test: { split: test.split, count: test.count, id: test.id },
-      notes: [],
-    },
     models: { surrogate: surrogate ? noteOf(surrogate) : null, victim: noteOf(victim) },
     attack: {
       name: attack.name,
@@ -74,6 +68,7 @@ export async function recordBackdoor(
       url: attack.url,
       version: attack.version,
       access: attack.access,
+      ...(plugin && { plugin }),
       parameters: JSON.parse(JSON.stringify(attack.parameters)),
     },
     poisoning: { mode, target, goal, rate, count, cover: plan.items.length - count },

@@ -17,11 +17,11 @@ import { UsageError } from '../../configuration/resolve.js'
 import type { TrainRunConfig } from '../../configuration/train-config.js'
 import { machineKey } from '../../stages/machine.js'
 import { predictionStage } from '../../stages/prediction-stage.js'
-import { environmentNoteOf } from '../environment-note.js'
 import { fitted } from '../fitted.js'
 import { describedModel, type LoadedModel, loadModel, noteOf } from '../loaded-model.js'
 import type { Monitor } from '../monitor.js'
 import { writeRecordFile } from '../record-files.js'
+import { recordHeadOf } from '../record-head.js'
 import type { OnMachine, RunContext } from '../run-kind.js'
 import { splitsOf } from '../splits.js'
 import { trainThroughStore } from '../train-through-store.js'
@@ -79,17 +79,8 @@ export async function trainRun(
       predicted: predicted.output,
     }
     const record: TrainRecord = {
-      format: 1,
+      ...(await recordHeadOf(config, { train, test })),
       kind: 'train',
-      configuration: JSON.parse(JSON.stringify(config)),
-      environment: environmentNoteOf(config),
-      data: {
-        name: train.name,
-        classNames: [...classNames],
-        train: { split: train.split, count: train.count, id: train.id },
-        test: { split: test.split, count: test.count, id: test.id },
-        notes: [],
-      },
       start: noteOf(start),
       parameters: parameterCount(model),
       predictions: await write('predictions.parquet', encodeTestPredictions(predictions, classNames)),
@@ -128,5 +119,5 @@ function scratch(
     weights: initialWeights(model, rng(seed, 'weights')),
     provenance: { poisoned: false },
   }
-  return describedModel(checkpoint, { name: `a new ${model.modelType}` })
+  return describedModel(checkpoint, { name: `a new ${model.modelType}`, commit: undefined })
 }
