@@ -57,7 +57,7 @@ export async function classify(
   }
 }
 
-/** The class that a model calls each image, in order. A model may fix the batch. */
+/** The class that a model predicts for each image, in order. A model may fix the batch. */
 export async function predict(
   runtime: Runtime,
   model: Model,
@@ -70,8 +70,8 @@ export async function predict(
   try {
     const labels = new Int32Array(images.count)
     await mapBatches(session, images, batch, (out, start, count) => {
-      const called = out.label!.data as BigInt64Array
-      for (let i = 0; i < count; i++) labels[start + i] = Number(called[i])
+      const predicted = out.label!.data as BigInt64Array
+      for (let i = 0; i < count; i++) labels[start + i] = Number(predicted[i])
     })
     return labels
   } finally {

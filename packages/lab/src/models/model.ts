@@ -27,11 +27,11 @@ export interface ForwardOptions {
    * image: 0 or 1 / (1 − rate). Default: every branch counts once.
    */
   readonly branchScale?: Value
-  /** Batch normalizations go by the batch's own statistics and move their running ones. Default false. */
+  /** Batch normalizations use the batch's own statistics and update their running ones. Default false. */
   readonly training?: boolean
   /**
-   * What training leaves as it is, by name: a batch normalization whose running statistics are frozen goes by them
-   * even in training. Default: nothing.
+   * Which parameters are frozen, by name: a batch normalization whose running statistics are frozen uses them even in
+   * training. Default: nothing.
    */
   readonly frozen?: (parameter: string) => boolean
 }

@@ -42,7 +42,7 @@ describe('learningRate', () => {
     expect(whole.at(-1)!.after['schedule.plateau']!.data[0]).toBe(2)
     expect(course([1, 4, 7, 8])).toEqual(whole)
     expect(() => learningRate(config, steps, {})).toThrow(
-      "the state to go on from has no 'schedule.plateau': it was saved with another schedule",
+      "the saved state has no 'schedule.plateau': it was saved with another schedule; resume with that schedule",
     )
   })
 })

@@ -19,7 +19,7 @@ export interface LearningRate {
   at(i: number): number
   /** Takes note of the loss (float32) of step i. */
   observe(i: number, loss: number): void
-  /** What has to be saved with the training's state to go on from it. */
+  /** What has to be saved with the training's state to resume it. */
   tensors(): Record<string, Tensor>
 }
 
@@ -27,7 +27,7 @@ const PLATEAU = 'schedule.plateau'
 
 /**
  * The schedule that a configuration names.
- * @param from the tensors of the state that a resumed training goes on from.
+ * @param from the tensors of the state that is resumed.
  * @throws InputError if that state was saved with another schedule.
  */
 export function learningRate(
@@ -70,7 +70,9 @@ function onPlateau(
   from: Readonly<Record<string, Tensor>> | undefined,
 ): LearningRate {
   if (from && !from[PLATEAU])
-    throw new InputError(`the state to go on from has no '${PLATEAU}': it was saved with another schedule`)
+    throw new InputError(
+      `the saved state has no '${PLATEAU}': it was saved with another schedule; resume with that schedule`,
+    )
   const [drops, best, bad, running] = Array.from(from?.[PLATEAU]?.data ?? [], Number)
   let plateau: Plateau = from ? { drops: drops!, best: best!, bad: bad! } : noPlateau
   let sum = running ?? 0

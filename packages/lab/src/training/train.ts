@@ -9,7 +9,7 @@ import { crossEntropyObjective, type Objective } from './objective.js'
 import type { TrainingConfig } from './training-config.js'
 import { trainingStep } from './training-step.js'
 
-/** All that a training needs to go on: parameters and every memory by name, and how many steps were done. */
+/** All that is needed to resume a training: parameters and optimizer memory by name, and how many steps were done. */
 export interface TrainingState {
   readonly step: number
   readonly tensors: Readonly<Record<string, Tensor>>
@@ -22,7 +22,7 @@ export interface StepEvent {
   /** Epochs done, a fraction. */
   readonly epoch: number
   readonly loss: number
-  /** Share of the (augmented) batch that was called right; of a mixed image, what it shows most of. */
+  /** Share of the (augmented) batch that was predicted right; of a mixed image, the class that it shows most of counts. */
   readonly accuracy: number
   readonly learningRate: number
   /** Norm of all gradients before clipping; of those that the optimizer is given, if it is SAM. */
@@ -32,7 +32,7 @@ export interface StepEvent {
 export interface TrainOptions {
   readonly runtime: Runtime
   readonly model: Model
-  /** Weights to start from, or the state to go on from. */
+  /** Weights to start from, or the state to resume from. */
   readonly from: Weights | TrainingState
   readonly data: ImageSource
   readonly config: TrainingConfig

@@ -6,89 +6,115 @@ const share = z.number().min(0).max(1)
 /** How a model is trained. Every key can be set in a configuration file or with `--set`. */
 export const trainingConfig = z
   .strictObject({
-    epochs: z.number().positive().default(10).describe('passes over the training images; may be a fraction'),
-    batchSize: z.int().positive().default(128).describe('images a step'),
+    epochs: z
+      .number()
+      .positive()
+      .default(10)
+      .describe('passes over the training images; may be a fraction, such as 0.5'),
+    batchSize: z.int().positive().default(128).describe('images per step'),
     microBatches: z
       .int()
       .positive()
       .default(1)
       .describe(
-        'parts of a batch that are worked off one after the other, for less memory; must divide it; ' +
-          'batch normalizations see each part by itself',
+        'equal parts of a batch, run sequentially to save memory; must divide batchSize; ' +
+          'batch normalization sees each part separately',
       ),
     recompute: z
       .boolean()
       .default(false)
       .describe(
-        "compute each block's activations again in the backward pass: less memory, about a third more work",
+        "recompute each block's activations in the backward pass: less memory, about a third more work",
       ),
     optimizer: z.enum(['adamw', 'sgd']).default('adamw'),
-    learningRate: z.number().positive().default(1e-3).describe('highest rate of the schedule'),
+    learningRate: z.number().positive().default(1e-3).describe('highest learning rate of the schedule'),
     schedule: z
       .enum(['cosine', 'linear', 'step', 'plateau', 'constant'])
       .default('cosine')
-      .describe('course of the rate after the warm-up; plateau goes by the mean training loss of an epoch'),
+      .describe(
+        'how the learning rate changes after the warm-up; plateau looks at the mean training loss of each epoch',
+      ),
     warmupEpochs: z.number().min(0).default(1).describe('epochs of linear warm-up before the schedule'),
-    floor: share.default(0).describe('lowest rate of the schedule, as a share of the highest'),
+    floor: share.default(0).describe('lowest learning rate of the schedule, as a share of the highest'),
     dropEpochs: z
       .number()
       .positive()
       .default(3)
-      .describe(
-        'for step: epochs from drop to drop; for plateau: epochs without a better loss to put up with',
-      ),
-    dropFactor: share.default(0.1).describe('for step and plateau: what a drop leaves of the rate'),
+      .describe('for step: epochs between two drops; for plateau: epochs without a lower loss before a drop'),
+    dropFactor: share
+      .default(0.1)
+      .describe('for step and plateau: each drop multiplies the learning rate by this'),
     layerDecay: z
       .number()
       .positive()
       .max(1)
       .default(1)
-      .describe('what each layer towards the input has of the rate of the next one; 1: all have the same'),
+      .describe(
+        'learning rate of each layer as a share of the rate of the next layer towards the output; 1: all are equal',
+      ),
     frozen: z
       .array(z.string())
       .default([])
       .describe(
-        'parameters that stay as they are, by name or by what their names begin with: vit.embeddings; ' +
-          'a batch normalization whose running statistics are among them goes by these',
+        'parameters to freeze, by name or by the leading parts of their names: vit.embeddings; ' +
+          'a batch normalization with frozen running statistics uses these',
       ),
-    weightDecay: z.number().min(0).default(0.05).describe('decoupled, on matrices and kernels only'),
-    momentum: share.default(0.9).describe('for sgd'),
-    betas: z.tuple([share, share]).default([0.9, 0.999]).describe('for adamw'),
+    weightDecay: z
+      .number()
+      .min(0)
+      .default(0.05)
+      .describe('decoupled weight decay, on matrices and convolution kernels only'),
+    momentum: share.default(0.9).describe('momentum of sgd'),
+    betas: z.tuple([share, share]).default([0.9, 0.999]).describe('decay rates of the two moments of adamw'),
     sam: z
       .number()
       .min(0)
       .default(0)
-      .describe('radius of sharpness-aware minimization, about 0.05; doubles the work of a step; 0: off'),
+      .describe(
+        'radius of sharpness-aware minimization (SAM), about 0.05; doubles the work of a step; 0: off',
+      ),
     samAdaptive: z
       .boolean()
       .default(false)
-      .describe("measure that radius by each parameter's size (ASAM); it is then about 0.5"),
+      .describe("scale the radius of SAM by each parameter's size (ASAM); use a radius of about 0.5"),
     ema: share
       .lt(1)
       .default(0)
-      .describe('decay of a moving average of the weights, which is then the result: 0.999; 0: off'),
+      .describe(
+        'decay of an exponential moving average of the weights, such as 0.999; the average is the result; 0: off',
+      ),
     clipNorm: z
       .number()
       .positive()
       .nullable()
       .default(1)
-      .describe('largest norm of all gradients; null: no clipping'),
-    labelSmoothing: share.default(0.1).describe('share of the target spread over all classes'),
+      .describe('gradients are scaled down to at most this norm, taken over all of them; null: no clipping'),
+    labelSmoothing: share
+      .default(0.1)
+      .describe('share of each target that is spread evenly over all classes'),
     stochasticDepth: share
       .default(0)
-      .describe('chance to drop the last residual branch; earlier ones linearly less'),
-    crop: z.int().min(0).default(4).describe('random crop: zero padding on each side, pixels'),
-    flip: z.boolean().default(true).describe('mirror half of the images'),
+      .describe(
+        'probability of dropping the last residual branch; linearly smaller for earlier ones; 0: off',
+      ),
+    crop: z
+      .int()
+      .min(0)
+      .default(4)
+      .describe('random crop: zero padding on each side before cropping, in pixels; 0: off'),
+    flip: z.boolean().default(true).describe('mirror each image left to right with probability 0.5'),
     mixup: z
       .number()
       .min(0)
       .default(0)
-      .describe('blend pairs of images, the share drawn from Beta(mixup, mixup); 0: off'),
+      .describe('blend pairs of images, in shares drawn from Beta(mixup, mixup); 0: off'),
     cutmix: z
       .number()
       .min(0)
       .default(0)
-      .describe('paste a box of another image, its share drawn from Beta(cutmix, cutmix); 0: off'),
+      .describe(
+        'paste a box from another image; the share of the box is drawn from Beta(cutmix, cutmix); 0: off',
+      ),
   })
   .superRefine(({ batchSize, microBatches, sam, samAdaptive }, context) => {
     const refuse = (key: string, message: string) =>

@@ -32,7 +32,7 @@ export interface TrainStepOptions {
   /** Gradients are scaled so that the norm over all of them is at most this. Default: not clipped. */
   readonly clipNorm?: number
   /**
-   * Equal parts of the batch that are worked off one after the other, their gradients added up: less memory for
+   * Equal parts of the batch that are run sequentially, their gradients added up: less memory for
    * the same result up to rounding, unless the forward pass mixes examples as batch normalization does. Default 1.
    */
   readonly microBatches?: number
