@@ -4,7 +4,7 @@ Run once, with transformers, timm, torch and torchvision; versions are written i
 
     python tools/make-preprocessing-fixtures.py > packages/lab/fixtures/preprocessing.json
 
-The pictures are a formula, which the test computes too. Of every result there is its shape, its mean, and a few values.
+The pictures are a formula, which the test computes too. Of every result there are height, width, mean, and a few values.
 """
 
 import json
@@ -117,13 +117,10 @@ def picture(height, width):
 
 
 def summary(pixels):
+    """Height, width, mean, and a few values."""
     flat = np.asarray(pixels, dtype=np.float32).reshape(-1)
-    places = [(k * 7919 + 13) % flat.size for k in range(SAMPLES)]
-    return {
-        "shape": list(pixels.shape),
-        "mean": round(float(flat.astype(np.float64).mean()), 7),
-        "values": [float(f"{flat[place]:.6g}") for place in places],
-    }
+    values = [float(f"{flat[(k * 7919 + 13) % flat.size]:.6g}") for k in range(SAMPLES)]
+    return [*pixels.shape[1:], round(float(flat.astype(np.float64).mean()), 7), *values]
 
 
 def timm_transform(config):
@@ -153,9 +150,7 @@ def main():
         "cases": transformers_cases,
         "timm": timm_cases,
     }
-    # One line a case: a diff shows which one has changed.
-    text = json.dumps(fixture, separators=(",", ":"))
-    print(text.replace('{"config"', '\n{"config"'))
+    print(json.dumps(fixture, indent=1))
 
 
 main()

@@ -1,12 +1,21 @@
 import { readFile } from 'node:fs/promises'
-import { classify, inputSide, pixelsInMemory, preprocess, type ReadCheckpoint } from '@ageb/lab'
+import { inputSide, type Preprocessing, preprocess, type ReadCheckpoint } from '@ageb/lab'
 import type { Monitor } from '@ageb/workbench'
-import { decodePicture, loadCheckpoint, percent, type Row, warnIfPoisoned } from '@ageb/workbench'
-import { InputError, type Runtime } from 'onnxgrad'
+import {
+  decodeOnWhite,
+  decodePicture,
+  loadCheckpoint,
+  percent,
+  type Row,
+  warnIfPoisoned,
+} from '@ageb/workbench'
+import { InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { MachineFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
+import { type PictureClassifier, pictureClassifier } from './picture-classifier.js'
 import { pictureFiles } from './picture-files.js'
+import { probabilities } from './probabilities.js'
 
 export interface PredictFlags extends MachineFlags {
   readonly top: number
@@ -37,16 +46,22 @@ export async function predictPictures(
   flags: PredictFlags,
   terminal: Monitor,
 ): Promise<Outcome> {
-  const [checkpoint, files] = await Promise.all([loadCheckpoint(name), pictureFiles(given)])
+  const [checkpoint, files] = await Promise.all([
+    loadCheckpoint(name, { warn: terminal.say }),
+    pictureFiles(given),
+  ])
   warnIfPoisoned(terminal, name, checkpoint)
-  assertMakesInput(checkpoint, name)
+  assertPredicts(checkpoint, name)
+  const { model, weights } = checkpoint
   const runtime = startRuntime({ threads: flags.threads, device: flags.device })
   const bar = files.length > BATCH ? terminal.progress('pictures', files.length) : undefined
+  let classifier: PictureClassifier | undefined
   try {
+    classifier = await pictureClassifier(runtime, model, weights, Math.min(BATCH, files.length))
     const predictions: Prediction[] = []
     for (let start = 0; start < files.length; start += BATCH) {
       const part = files.slice(start, start + BATCH)
-      predictions.push(...(await predictPart(runtime, checkpoint, part, flags.top)))
+      predictions.push(...(await predictPart(classifier, checkpoint, part, flags.top)))
       bar?.update(predictions.length)
     }
     return {
@@ -55,48 +70,37 @@ export async function predictPictures(
     }
   } finally {
     bar?.stop()
+    await classifier?.release()
     await runtime.close()
   }
 }
 
 async function predictPart(
-  runtime: Runtime,
-  { model, weights, preprocessing }: ReadCheckpoint,
+  classifier: PictureClassifier,
+  { model, preprocessing, problemType }: ReadCheckpoint,
   files: readonly string[],
   top: number,
 ): Promise<Prediction[]> {
-  const side = model.imageSize
   const pictures = await Promise.all(
-    files.map(async file => preprocess(await decode(file), preprocessing).pixels),
+    files.map(async file => preprocess(await decode(file, preprocessing), preprocessing)),
   )
-  const pixels = new Uint8Array(files.length * 3 * side * side)
-  pictures.forEach((picture, i) => {
-    pixels.set(picture, i * picture.length)
-  })
-  const images = pixelsInMemory(pixels, { height: side, width: side })
-  const logits = await classify(runtime, model, weights, images, files.length)
+  const logits = await classifier.logits(pictures)
   return files.map((image, i) => {
     const row = Array.from(logits[i]!)
-    const candidates = candidatesOf(row, model.classNames)
+    const candidates = probabilities(row, problemType)
+      .map((probability, index) => ({ index, label: model.classNames[index]!, probability }))
+      .sort((a, b) => b.probability - a.probability || a.index - b.index)
     return { image, ...candidates[0]!, logits: row, top: candidates.slice(0, top) }
   })
 }
 
-/** Every class with its probability, the most probable first. */
-function candidatesOf(logits: readonly number[], classNames: readonly string[]): Candidate[] {
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
-  const powers = logits.map(logit => Math.exp(logit - largest))
-  const sum = powers.reduce((a, b) => a + b, 0)
-  return powers
-    .map((power, index) => ({ index, label: classNames[index]!, probability: power / sum }))
-    .sort((a, b) => b.probability - a.probability || a.index - b.index)
-}
-
-function assertMakesInput({ model, preprocessing }: ReadCheckpoint, name: string): void {
+function assertPredicts({ model, preprocessing, problemType }: ReadCheckpoint, name: string): void {
   if (model.classNames.length === 0)
     throw new InputError(
       `${name} has no classifier, so it cannot predict: fine-tune it first with 'ageb train --from ${name}'`,
     )
+  if (problemType === 'regression')
+    throw new InputError(`${name} predicts numbers and not classes: its 'problem_type' is regression`)
   const side = inputSide(preprocessing)
   if (side !== model.imageSize) {
     throw new InputError(
@@ -106,12 +110,12 @@ function assertMakesInput({ model, preprocessing }: ReadCheckpoint, name: string
   }
 }
 
-async function decode(file: string) {
+async function decode(file: string, { background }: Preprocessing) {
   const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
     throw new InputError(`the picture ${file} cannot be read (${error.code}): check the path`)
   })
   try {
-    return await decodePicture(bytes)
+    return await (background === 'white' ? decodeOnWhite : decodePicture)(bytes)
   } catch (error) {
     const reason = (error as Error).message.split('\n')[0]
     throw new InputError(`${file} cannot be decoded (${reason}): give a PNG, JPEG or WebP file`)
