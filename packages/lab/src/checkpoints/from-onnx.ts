@@ -13,7 +13,7 @@ import { otherSize, type PlainObject, plainObject } from './configuration.js'
 import { labels, namesOf } from './labels.js'
 import { inputSide, type Preprocessing, preprocessingFrom, preprocessingOf } from './preprocessing.js'
 import { checkJson, readJson } from './read-json.js'
-import { isTimm, timmCommon, timmLabels } from './timm.js'
+import { inPresentForm, isTimm, timmCommon, timmLabels } from './timm.js'
 import { timmInputSide, timmPreprocessing } from './timm-preprocessing.js'
 
 /** A classifier as ONNX, and what Optimum, or timm, puts beside it. */
@@ -98,7 +98,7 @@ function describe(files: OnnxFiles, folder: string): Description {
 /** timm's own config.json, whose `pretrained_cfg` says what a preprocessor_config.json would. */
 function describeTimm(plain: PlainObject, preprocessor: string | undefined, folder: string): Description {
   const file = `${folder}/config.json`
-  const timm = checkJson(plain, timmCommon, file)
+  const timm = checkJson(inPresentForm(plain), timmCommon, file)
   const { id2label } = timmLabels(timm, file)
   const side = timmInputSide(timm.pretrained_cfg, file) ?? 224
   return {

@@ -186,7 +186,6 @@ export function imageProcessorOf(
   )
 }
 
-/** The image processor of a `model_type` of `transformers`. */
-export function ofModelType(modelType: string | undefined): ImageProcessor | undefined {
+function ofModelType(modelType: string | undefined): ImageProcessor | undefined {
   return Object.values(byName).find(({ modelTypes }) => modelType && modelTypes.includes(modelType))
 }

@@ -100,7 +100,9 @@ describe('a preprocessor_config.json', () => {
     expect(read({}, 'deit')).toMatchObject({ resampling: 'bicubic', crop: { height: 224, width: 224 } })
     expect(() => read({}, 'perceiver')).toThrow('the image processor of "perceiver" models is not supported')
     expect(preprocessingFrom('{}', 32, 'there')).toMatchObject({ resize: { height: 32, width: 32 } })
-    expect(preprocessingFrom('{}', 32, 'there', 'vit')).toMatchObject({ resize: { height: 224, width: 224 } })
+    expect(preprocessingFrom('{}', 224, 'there', 'deit')).toMatchObject({
+      resize: { height: 256, width: 256 },
+    })
   })
 
   it('of an older version may name a feature extractor and one side', () => {

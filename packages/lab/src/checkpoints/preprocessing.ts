@@ -9,7 +9,7 @@ import {
   resampling,
 } from '../images/resample.js'
 import type { Model } from '../models/model.js'
-import { type ImageProcessor, imageProcessorOf, ofModelType } from './image-processors.js'
+import { type ImageProcessor, imageProcessorOf } from './image-processors.js'
 import { type FileSize, type PreprocessorFile, preprocessorFile } from './preprocessor-file.js'
 import { readJson } from './read-json.js'
 
@@ -42,7 +42,8 @@ export interface Preprocessing {
 /**
  * Reads a preprocessor_config.json; undefined if there is none.
  *
- * @param imageSize the model's, for a file that names neither a size nor, by itself or by the model's type, its class.
+ * @param imageSize the model's: a file that names neither its class nor a size, and whose class would make pictures of
+ * another one, is taken to squeeze them into this square.
  * @param modelType the `model_type` in config.json, which decides the class where the file does not name it.
  * @throws InputError as `preprocessingOf`, and if the file is damaged or has a key that is not known.
  */
@@ -55,12 +56,10 @@ export function preprocessingFrom(
   if (text === undefined) return undefined
   const file = `${folder}/preprocessor_config.json`
   const content = readJson(text, preprocessorFile, file)
-  const bare =
-    !content.size &&
-    !content.image_processor_type &&
-    !content.feature_extractor_type &&
-    !ofModelType(modelType)
-  return preprocessingOf({ ...content, ...(bare && imageSize && { size: imageSize }) }, file, modelType)
+  const made = preprocessingOf(content, file, modelType)
+  const named = content.size ?? content.image_processor_type ?? content.feature_extractor_type
+  if (named || imageSize === undefined || inputSide(made) === imageSize) return made
+  return preprocessingOf({ ...content, image_processor_type: 'ViTImageProcessor', size: imageSize }, file)
 }
 
 /**

@@ -38,6 +38,11 @@ export function isTimm(config: PlainObject): boolean {
   return 'architecture' in config && !('model_type' in config)
 }
 
+/** Older versions of timm write the keys of `pretrained_cfg` beside the architecture. */
+export function inPresentForm(config: PlainObject): PlainObject {
+  return 'pretrained_cfg' in config ? config : { ...config, pretrained_cfg: config }
+}
+
 /**
  * A ViT or DeiT of timm (https://github.com/huggingface/pytorch-image-models) in the terms of Hugging Face. Sizes are
  * those of the tensors; only the number of heads has to come from `model_args` or the architecture's name.
@@ -46,7 +51,7 @@ export function isTimm(config: PlainObject): boolean {
  */
 export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder: string) {
   const file = `${folder}/config.json`
-  const timm = checkJson(config, timmConfig, file)
+  const timm = checkJson(inPresentForm(config), timmConfig, file)
   const size = plainName.exec(timm.architecture)?.groups?.size
   if (size === undefined) {
     throw new InputError(

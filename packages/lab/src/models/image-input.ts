@@ -12,7 +12,7 @@ export function normalize(pixels: Value, { channels, mean, std }: ReturnType<typ
   const ordered =
     channels === 'bgr'
       ? concat(
-          [2, 1, 0].map(c => slice(pixels, [c], [c + 1], [1])),
+          [2, 1, 0].map(c => slice(pixels, [1], [c], [c + 1])),
           1,
         )
       : pixels
