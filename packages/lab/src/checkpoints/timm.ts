@@ -33,9 +33,9 @@ const timmConfig = timmCommon.extend({
 })
 type TimmConfig = z.infer<typeof timmConfig>
 
-/** Whether a config.json is of timm. */
+/** Whether a config.json is of timm, by itself or wrapped by `transformers`. */
 export function isTimm(config: PlainObject): boolean {
-  return 'architecture' in config && !('model_type' in config)
+  return 'architecture' in config && (!('model_type' in config) || config.model_type === 'timm_wrapper')
 }
 
 /** Older versions of timm write the keys of `pretrained_cfg` beside the architecture. */
@@ -49,7 +49,8 @@ export function inPresentForm(config: PlainObject): PlainObject {
  *
  * @throws InputError if it is another architecture, or a variant with parts that these two do not have.
  */
-export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder: string) {
+export function fromTimm(config: PlainObject, stored: CheckpointTensors, folder: string) {
+  const tensors = unwrapped(stored)
   const file = `${folder}/config.json`
   const timm = checkJson(inPresentForm(config), timmConfig, file)
   const size = plainName.exec(timm.architecture)?.groups?.size
@@ -72,11 +73,19 @@ export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder
       hidden_act: 'gelu',
       layer_norm_eps: 1e-6,
       ...timmLabels(timm, file),
+      problem_type: config.problem_type,
       ageb: config.ageb,
     },
     preprocessing: timmPreprocessing(timm.pretrained_cfg, shapes.image_size, file),
     tensors: new Map([...tensors].flatMap(([name, tensor]) => renamed(name, tensor, model_type))),
   }
+}
+
+/** `transformers` puts a prefix before the names of a timm model that it wraps. */
+function unwrapped(tensors: CheckpointTensors): CheckpointTensors {
+  const prefix = 'timm_model.'
+  if (![...tensors.keys()].every(name => name.startsWith(prefix))) return tensors
+  return new Map([...tensors].map(([name, tensor]) => [name.slice(prefix.length), tensor]))
 }
 
 function assertPlain({ architecture, global_pool, model_args }: TimmConfig, file: string): void {
