@@ -63,6 +63,23 @@ describe("a checkpoint gives its library's logits", () => {
   })
 })
 
+it('a model of timm that transformers wraps is read as timm writes it', () => {
+  const plain = fixture('timm-vit')
+  const config = { ...JSON.parse(plain['config.json']!), model_type: 'timm_wrapper' }
+  const { tensors } = parseSafetensors(plain['model.safetensors']!, 'there')
+  const renamed = [...tensors].map(([name, { shape, data }]): [string, WritableTensor] => [
+    `timm_model.${name}`,
+    { dtype: 'F32', shape, data: data as Float32Array },
+  ])
+  const files = {
+    'config.json': JSON.stringify(config),
+    'model.safetensors': writeSafetensors(renamed, {}),
+  }
+  const [wrapped, own] = [fromHuggingFace(files, 'there'), fromHuggingFace(plain, 'there')]
+  expect(wrapped.weights).toEqual(own.weights)
+  expect(wrapped.preprocessing).toEqual(own.preprocessing)
+})
+
 describe('a checkpoint without a classifier', () => {
   it.each([
     ['vit-base', 'vit'],
@@ -219,6 +236,24 @@ describe('a checkpoint with a fault is refused in one sentence', () => {
         shards: { ...sharded.shards, 'a.safetensors': sharded.shards!['model-00001-of-00007.safetensors']! },
       },
       /a.safetensors, too|has the tensor/,
+    ],
+    [
+      'a rectangle of timm',
+      config('timm-vit', { model_args: { ...timmArguments, img_size: [8, 32] } }),
+      /'img_size' is 8×32, and only squares are supported/,
+    ],
+    [
+      'a rectangle of timm that only its pictures tell',
+      config('timm-vit', {
+        model_args: { ...timmArguments, img_size: undefined },
+        pretrained_cfg: { input_size: [3, 8, 32] },
+      }),
+      /'input_size' is 8×32, and only squares are supported/,
+    ],
+    [
+      'another size of timm than its tensors have',
+      config('timm-vit', { model_args: { ...timmArguments, img_size: 32 } }),
+      /says that images are 32×32, but the position embeddings are of 16×16/,
     ],
     [
       'another architecture of timm',

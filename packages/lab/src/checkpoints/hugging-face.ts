@@ -17,7 +17,11 @@ import { type CheckpointTensors, openWeights, takeWeights } from './weights.js'
 export function fromHuggingFace(files: ReadableFiles, folder: string): ReadCheckpoint {
   const { config, preprocessing, tensors } = sourceOf(files, folder)
   const file = `${folder}/config.json`
-  const { family, classNames, provenance, build } = readConfiguration(config, preprocessing, file)
+  const { family, classNames, provenance, problemType, remarks, build } = readConfiguration(
+    config,
+    preprocessing,
+    file,
+  )
   const headless = build([])
   const head = headOf(headless)
   const named = withPrefix(tensors, `${family.modelType}.`, head)
@@ -26,6 +30,8 @@ export function fromHuggingFace(files: ReadableFiles, folder: string): ReadCheck
     model,
     weights: takeWeights(model, named, folder),
     provenance,
+    problemType,
+    remarks,
     preprocessing: preprocessing ?? preprocessingOf({ size: model.imageSize }, file),
   }
 }
@@ -39,7 +45,8 @@ function sourceOf(files: ReadableFiles, folder: string) {
   const tensors = openWeights(files, folder)
   if (isTimm(config)) return fromTimm(config, tensors, folder)
   const side = typeof config.image_size === 'number' ? config.image_size : undefined
-  return { config, preprocessing: preprocessingFrom(preprocessor, side, folder), tensors }
+  const modelType = typeof config.model_type === 'string' ? config.model_type : undefined
+  return { config, preprocessing: preprocessingFrom(preprocessor, side, folder, modelType), tensors }
 }
 
 /** Tensors of a class without classifier have names without the prefix that they have as a part of one with it. */

@@ -1,14 +1,10 @@
 import { InputError } from 'onnxgrad'
 import { z } from 'zod'
 import type { PlainObject } from './configuration.js'
-import { preprocessingOf, preprocessorFile } from './preprocessing.js'
 import { checkJson } from './read-json.js'
 import { quote } from './safetensors-format.js'
+import { timmInputSide, timmPictures, timmPreprocessing } from './timm-preprocessing.js'
 import type { CheckpointTensor, CheckpointTensors } from './weights.js'
-
-/** Numbers of `resample` in a preprocessor_config.json: those of Pillow. */
-const resample = { nearest: 0, lanczos: 1, bilinear: 2, bicubic: 3, box: 4, hamming: 5 } as const
-type Interpolation = keyof typeof resample
 
 /** Plain ViTs and DeiTs; every other word in a name stands for a part that they do not have. */
 const plainName =
@@ -22,31 +18,29 @@ const readArguments = [
 ]
 
 const pixels = z.int().positive()
-const channels = (ofImageNet: number[]) => z.array(z.number()).length(3).default(ofImageNet)
-const timmConfig = z.object({
-  architecture: z.string().max(200),
+/** What is read of timm's config.json whatever the architecture. */
+export const timmCommon = z.object({
   num_classes: z.int().min(0).optional(),
-  global_pool: z.string().optional(),
   label_names: z.array(z.string()).optional(),
-  model_args: z.record(z.string(), z.unknown()).default({}),
-  pretrained_cfg: z
-    .object({
-      num_classes: z.int().min(0).optional(),
-      input_size: z.tuple([z.literal(3), pixels, pixels]).optional(),
-      label_names: z.array(z.string()).optional(),
-      interpolation: z.enum(Object.keys(resample) as [Interpolation]).default('bicubic'),
-      crop_pct: z.number().positive().max(1).default(0.875),
-      crop_mode: z.enum(['center', 'squash']).default('center'),
-      mean: channels([0.485, 0.456, 0.406]),
-      std: channels([0.229, 0.224, 0.225]),
-    })
+  pretrained_cfg: timmPictures
+    .extend({ num_classes: z.int().min(0).optional(), label_names: z.array(z.string()).optional() })
     .prefault({}),
+})
+const timmConfig = timmCommon.extend({
+  architecture: z.string().max(200),
+  global_pool: z.string().optional(),
+  model_args: z.looseObject({ img_size: z.union([pixels, z.tuple([pixels, pixels])]).nullish() }).default({}),
 })
 type TimmConfig = z.infer<typeof timmConfig>
 
-/** Whether a config.json is of timm. */
+/** Whether a config.json is of timm, by itself or wrapped by `transformers`. */
 export function isTimm(config: PlainObject): boolean {
-  return 'architecture' in config && !('model_type' in config)
+  return 'architecture' in config && (!('model_type' in config) || config.model_type === 'timm_wrapper')
+}
+
+/** Older versions of timm write the keys of `pretrained_cfg` beside the architecture. */
+export function inPresentForm(config: PlainObject): PlainObject {
+  return 'pretrained_cfg' in config ? config : { ...config, pretrained_cfg: config }
 }
 
 /**
@@ -55,9 +49,10 @@ export function isTimm(config: PlainObject): boolean {
  *
  * @throws InputError if it is another architecture, or a variant with parts that these two do not have.
  */
-export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder: string) {
+export function fromTimm(config: PlainObject, stored: CheckpointTensors, folder: string) {
+  const tensors = unwrapped(stored)
   const file = `${folder}/config.json`
-  const timm = checkJson(config, timmConfig, file)
+  const timm = checkJson(inPresentForm(config), timmConfig, file)
   const size = plainName.exec(timm.architecture)?.groups?.size
   if (size === undefined) {
     throw new InputError(
@@ -68,6 +63,7 @@ export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder
   assertPlain(timm, file)
   const model_type = tensors.has('dist_token') ? 'deit' : 'vit'
   const shapes = shapesOf(tensors, model_type === 'deit' ? 2 : 1, folder)
+  assertSquare(timm, shapes.image_size, file)
   return {
     config: {
       model_type,
@@ -76,16 +72,20 @@ export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder
       num_attention_heads: headsOf(timm, size, shapes.hidden_size, file),
       hidden_act: 'gelu',
       layer_norm_eps: 1e-6,
-      ...labelsOf(timm, file),
+      ...timmLabels(timm, file),
+      problem_type: config.problem_type,
       ageb: config.ageb,
     },
-    // timm resizes with Pillow.
-    preprocessing: {
-      ...preprocessingOf(preprocessorFile.parse(preprocessor(timm, shapes.image_size)), file),
-      arithmetic: 'pillow' as const,
-    },
+    preprocessing: timmPreprocessing(timm.pretrained_cfg, shapes.image_size, file),
     tensors: new Map([...tensors].flatMap(([name, tensor]) => renamed(name, tensor, model_type))),
   }
+}
+
+/** `transformers` puts a prefix before the names of a timm model that it wraps. */
+function unwrapped(tensors: CheckpointTensors): CheckpointTensors {
+  const prefix = 'timm_model.'
+  if (![...tensors.keys()].every(name => name.startsWith(prefix))) return tensors
+  return new Map([...tensors].map(([name, tensor]) => [name.slice(prefix.length), tensor]))
 }
 
 function assertPlain({ architecture, global_pool, model_args }: TimmConfig, file: string): void {
@@ -95,6 +95,21 @@ function assertPlain({ architecture, global_pool, model_args }: TimmConfig, file
   const setting = odd === undefined ? `global_pool ${quote(pool)}` : `model_args ${quote(odd)}`
   throw new InputError(
     `${file}: ${architecture} with ${setting} is not supported: only plain ViTs and DeiTs are`,
+  )
+}
+
+/** The tensors do not tell 2 × 8 patches from 4 × 4, so that the configuration has to. */
+function assertSquare({ model_args, pretrained_cfg }: TimmConfig, side: number, file: string): void {
+  const { img_size } = model_args
+  const [height, width] = typeof img_size === 'number' ? [img_size, img_size] : (img_size ?? [])
+  if (height !== width)
+    throw new InputError(`${file}: 'img_size' is ${height}×${width}, and only squares are supported`)
+  const input = timmInputSide(pretrained_cfg, file)
+  const configured = height ?? input ?? side
+  if (configured === side) return
+  throw new InputError(
+    `${file} says that images are ${configured}×${configured}, but the position embeddings are of ${side}×${side}: ` +
+      'they would have to be interpolated, which is not supported',
   )
 }
 
@@ -108,7 +123,16 @@ function shapesOf(tensors: CheckpointTensors, leading: number, folder: string) {
     )
   }
   const [, tokens, hidden_size] = shape('pos_embed', 3) as [number, number, number]
-  const patch_size = shape('patch_embed.proj.weight', 4)[3]!
+  const [, , patchHeight, patch_size] = shape('patch_embed.proj.weight', 4) as [
+    number,
+    number,
+    number,
+    number,
+  ]
+  if (patchHeight !== patch_size)
+    throw new InputError(
+      `${folder}: patches are ${patchHeight}×${patch_size}, and only squares are supported`,
+    )
   const side = Math.sqrt(tokens - leading)
   if (!Number.isInteger(side)) {
     throw new InputError(
@@ -144,7 +168,11 @@ function headsOf(
   )
 }
 
-function labelsOf({ num_classes, label_names, pretrained_cfg }: TimmConfig, file: string) {
+/** Classes in the terms of Hugging Face. Throws InputError if they are not as many as their names. */
+export function timmLabels(
+  { num_classes, label_names, pretrained_cfg }: z.infer<typeof timmCommon>,
+  file: string,
+) {
   const num_labels = num_classes ?? pretrained_cfg.num_classes ?? 1000
   const names = label_names ?? pretrained_cfg.label_names
   if (names && names.length !== num_labels)
@@ -152,24 +180,6 @@ function labelsOf({ num_classes, label_names, pretrained_cfg }: TimmConfig, file
   // Of no classes: the file has no head, and nothing is to be named.
   if (num_labels === 0) return {}
   return names ? { id2label: Object.fromEntries(names.map((name, i) => [i, name])) } : { num_labels }
-}
-
-/** timm's way of evaluating: the shorter side to size / crop_pct, then the centre; `squash` keeps no proportions. */
-function preprocessor({ pretrained_cfg: c }: TimmConfig, side: number) {
-  const resized = Math.floor(side / c.crop_pct)
-  return {
-    image_processor_type: 'ViTImageProcessor',
-    do_resize: true,
-    size: c.crop_mode === 'center' ? { shortest_edge: resized } : { height: resized, width: resized },
-    resample: resample[c.interpolation],
-    do_center_crop: true,
-    crop_size: { height: side, width: side },
-    do_rescale: true,
-    rescale_factor: 1 / 255,
-    do_normalize: true,
-    image_mean: c.mean,
-    image_std: c.std,
-  }
 }
 
 const parts: Readonly<Record<string, string>> = {

@@ -1,11 +1,13 @@
-import { classify, inputSide, pixelsInMemory, preprocess, type ReadCheckpoint } from '@ageb/lab'
-import { InputError, type Runtime, type RuntimeChoice } from 'onnxgrad'
+import { inputSide, preprocess, type ReadCheckpoint } from '@ageb/lab'
+import { InputError, type RuntimeChoice } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { openCheckpoint } from '../checkpoints/open-checkpoint.js'
-import { decodePicture } from '../data/decode.js'
+import { decodeOnWhite, decodePicture } from '../data/decode.js'
 import { readPicture } from '../pictures/read-picture.js'
 import { silent, type WatchOptions } from '../runs/monitor.js'
+import { type PictureClassifier, pictureClassifier } from './picture-classifier.js'
 import { pictureFiles } from './picture-files.js'
+import { probabilities } from './probabilities.js'
 
 export interface PredictOptions extends WatchOptions, RuntimeChoice {
   /** Number of classes in `top` of each picture. Default: 5. */
@@ -48,64 +50,57 @@ export async function predictPictures(
 ): Promise<readonly Prediction[]> {
   const files = await pictureFiles(given)
   const checkpoint = await openCheckpoint(name, monitor)
-  assertMakesInput(checkpoint, name)
+  assertPredicts(checkpoint, name)
+  const { model, weights } = checkpoint
   const runtime = startRuntime({ threads, device })
   const bar = files.length > BATCH ? monitor.progress('pictures', files.length) : undefined
+  let classifier: PictureClassifier | undefined
   try {
+    classifier = await pictureClassifier(runtime, model, weights, Math.min(BATCH, files.length))
     const predictions: Prediction[] = []
     for (let start = 0; start < files.length; start += BATCH) {
       signal?.throwIfAborted()
       const part = files.slice(start, start + BATCH)
-      predictions.push(...(await predictPart(runtime, checkpoint, part, top)))
+      predictions.push(...(await predictPart(classifier, checkpoint, part, top)))
       bar?.update(predictions.length)
     }
     return predictions
   } finally {
     bar?.stop()
+    await classifier?.release()
     await runtime.close()
   }
 }
 
 async function predictPart(
-  runtime: Runtime,
-  { model, weights, preprocessing }: ReadCheckpoint,
+  classifier: PictureClassifier,
+  { model, preprocessing, problemType }: ReadCheckpoint,
   files: readonly string[],
   top: number,
 ): Promise<Prediction[]> {
-  const side = model.imageSize
   const pictures = await Promise.all(
-    files.map(
-      async file => preprocess(await readPicture(file, 'picture', decodePicture), preprocessing).pixels,
-    ),
+    files.map(async file => {
+      const decode = preprocessing.background === 'white' ? decodeOnWhite : decodePicture
+      return preprocess(await readPicture(file, 'picture', decode), preprocessing)
+    }),
   )
-  const pixels = new Uint8Array(files.length * 3 * side * side)
-  pictures.forEach((picture, i) => {
-    pixels.set(picture, i * picture.length)
-  })
-  const images = pixelsInMemory(pixels, { height: side, width: side })
-  const logits = await classify(runtime, model, weights, images, files.length)
+  const logits = await classifier.logits(pictures)
   return files.map((image, i) => {
     const row = Array.from(logits[i]!)
-    const candidates = candidatesOf(row, model.classNames)
+    const candidates = probabilities(row, problemType)
+      .map((probability, index) => ({ index, label: model.classNames[index]!, probability }))
+      .sort((a, b) => b.probability - a.probability || a.index - b.index)
     return { image, ...candidates[0]!, logits: row, top: candidates.slice(0, top) }
   })
 }
 
-/** Every class with its probability, the most probable first. */
-function candidatesOf(logits: readonly number[], classNames: readonly string[]): Candidate[] {
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
-  const powers = logits.map(logit => Math.exp(logit - largest))
-  const sum = powers.reduce((a, b) => a + b, 0)
-  return powers
-    .map((power, index) => ({ index, label: classNames[index]!, probability: power / sum }))
-    .sort((a, b) => b.probability - a.probability || a.index - b.index)
-}
-
-function assertMakesInput({ model, preprocessing }: ReadCheckpoint, name: string): void {
+function assertPredicts({ model, preprocessing, problemType }: ReadCheckpoint, name: string): void {
   if (model.classNames.length === 0)
     throw new InputError(
       `${name} has no classifier, so it cannot predict: fine-tune it first with 'ageb train --from ${name}'`,
     )
+  if (problemType === 'regression')
+    throw new InputError(`${name} predicts numbers and not classes: its 'problem_type' is regression`)
   const side = inputSide(preprocessing)
   if (side !== model.imageSize) {
     throw new InputError(
