@@ -1,10 +1,10 @@
 // The logits of a checkpoint as JSON: node tools/logits.mjs CHECKPOINT < PIXELS
 // PIXELS: float32, little-endian, images of 3 × size × size with values in [0, 1], one after the other.
 import { buffer } from 'node:stream/consumers'
-import { loadCheckpoint } from '../packages/ageb/dist/files/checkpoint-folder.js'
 import { bakeWeights } from '../packages/lab/dist/index.js'
 import { Graph, toOnnx } from '../packages/onnxgrad/dist/index.js'
 import { startRuntime } from '../packages/onnxgrad/dist/runtime/node/index.js'
+import { loadCheckpoint } from '../packages/workbench/dist/checkpoints/checkpoint-folder.js'
 
 const { model, weights } = await loadCheckpoint(process.argv[2])
 const bytes = Uint8Array.from(await buffer(process.stdin))

@@ -18,12 +18,17 @@ from torchvision.transforms.v2 import functional as F
 
 KERNELS = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
 TENSOR_KERNELS = {
-    "nearest": InterpolationMode.NEAREST,
+    # What transformers 5 takes for Pillow's 0.
+    "nearest": InterpolationMode.NEAREST_EXACT,
+    "lanczos": InterpolationMode.LANCZOS,
     "bilinear": InterpolationMode.BILINEAR,
     "bicubic": InterpolationMode.BICUBIC,
 }
-# height, width: from, to. Pillow 13 takes columns before rows for some tall pictures, other versions never do: none of those.
-SIZES = [((13, 17), (8, 8)), ((13, 17), (20, 31)), ((13, 17), (13, 6)), ((13, 17), (29, 17)), ((9, 40), (5, 7))]
+# height, width: from, to. Of the last two, Pillow 13 takes columns before rows; earlier versions never do.
+SIZES = [
+    *[((13, 17), (8, 8)), ((13, 17), (20, 31)), ((13, 17), (13, 6)), ((13, 17), (29, 17)), ((9, 40), (5, 7))],
+    *[((31, 9), (7, 8)), ((23, 5), (12, 11))],
+]
 
 
 def planar(picture):
@@ -44,6 +49,9 @@ def main():
                 tensor = F.pil_to_tensor(image)
                 out = F.resize(tensor, list(target), interpolation=TENSOR_KERNELS[kernel], antialias=True)
                 made["torch"] = planar(out.permute(1, 2, 0).numpy())
+            if kernel in TENSOR_KERNELS and (source, target) in SIZES[:2]:
+                out = F.resize(tensor.float(), list(target), interpolation=TENSOR_KERNELS[kernel], antialias=True)
+                made["torch-float"] = planar(out.permute(1, 2, 0).numpy())
             cases.append({"from": source, "to": target, "kernel": kernel, "pixels": planar(pixels), **made})
     versions = {"Pillow": PIL.__version__, "torch": torch.__version__, "torchvision": torchvision.__version__}
     print(json.dumps({"versions": versions, "seed": 1, "cases": cases}, indent=1))

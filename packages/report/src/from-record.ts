@@ -72,7 +72,7 @@ export function reportInput(experiment: RecordedExperiment): ReportInput {
     configuration: stringify(configuration),
     environment: environment ?? { ...record.environment, threads: String(record.environment.threads) },
     speed: timing ? speedOf(timing) : {},
-    command: 'npx ageb run config.yaml',
+    command: `npx ageb run config.yaml${attack.plugin ? ` --plugin ${attack.plugin.name}` : ''}`,
     startedAt: timing?.startedAt ?? '',
     finishedAt: timing?.finishedAt ?? '',
   }

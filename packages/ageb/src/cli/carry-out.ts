@@ -1,6 +1,10 @@
 import path from 'node:path'
 import {
+  assignAll,
+  type Beginning,
   type FinishedRun,
+  loadPlugins,
+  type Plugin,
   RunFolder,
   resolveConfiguration,
   resumeRun,
@@ -9,30 +13,20 @@ import {
 } from '@ageb/workbench'
 import type { Command } from 'commander'
 import { Interrupted, listenForInterruption } from './interruption.js'
-import { type ColumnFlags, columnsOf, type MachineFlags } from './options.js'
+import { type ColumnFlags, columnsOf, type MachineFlags, type PluginFlags } from './options.js'
 import { show } from './output.js'
-import { assignAll } from './settings.js'
 import { outcomeOf } from './summaries.js'
 import { terminal } from './terminal.js'
 import { writePictures } from './write-report.js'
 
 /** The flags of every command that makes a run. */
-export interface RunFlags extends MachineFlags, ColumnFlags {
+export interface RunFlags extends MachineFlags, ColumnFlags, PluginFlags {
   readonly resume?: string
   readonly out?: string
   readonly set?: readonly string[]
   readonly seed?: number
   readonly data?: string
   readonly json?: boolean
-}
-
-/** What a new run begins with. */
-export interface Beginning {
-  /** The default folder is runs/<name>-<time>. */
-  readonly name: string
-  /** Where the configuration is from, for messages. */
-  readonly where: string
-  readonly configuration: Record<string, unknown>
 }
 
 /**
@@ -53,23 +47,32 @@ export async function carryOut(
   )
   const options = { monitor: terminal, signal: interruption.signal }
   let folder = resume
+  let plugins: readonly Plugin[] = []
   try {
     if (folder === undefined) {
       const beginning = await begin()
-      const configuration = await resolveConfiguration(settingsOf(flags, beginning), beginning.where)
+      const { where } = beginning
+      const sources = { named: flags.plugin, folder: beginning.folder }
+      const loaded = await loadPlugins(settingsOf(flags, beginning), where, sources)
+      plugins = loaded.plugins
+      const configuration = await resolveConfiguration(loaded.configuration, where, plugins)
       const run = await RunFolder.create(flags.out ?? defaultFolder(beginning.name), configuration, {
         orNumbered: flags.out === undefined,
       })
       folder = run.path
       terminal.say(`run ${folder}`)
-      await finish(await startRun(run, configuration, options), flags.json)
+      await finish(await startRun(run, configuration, { ...options, plugins }), flags.json)
     } else {
       terminal.say(`resuming ${folder}`)
-      await finish(await resumeRun(folder, options), flags.json)
+      plugins = (await loadPlugins({}, '--plugin', { named: flags.plugin })).plugins
+      await finish(await resumeRun(folder, { ...options, plugins }), flags.json)
     }
   } catch (error) {
     if (error !== interruption.signal.reason || folder === undefined) throw error
-    throw new Interrupted(`interrupted: resume with 'ageb run --resume ${shellWord(folder)}'`)
+    const again = plugins.map(({ file }) => ` --plugin ${shellWord(path.relative('.', file))}`)
+    throw new Interrupted(
+      `interrupted: resume with 'ageb run --resume ${shellWord(folder)}${again.join('')}'`,
+    )
   } finally {
     interruption.end()
   }
@@ -100,7 +103,7 @@ function assertNothingElse(command: Command): void {
   const given = command.options.filter(
     option =>
       command.getOptionValueSource(option.attributeName()) === 'cli' &&
-      !['resume', 'json'].includes(option.attributeName()),
+      !['resume', 'json', 'plugin'].includes(option.attributeName()),
   )
   const extra = command.args.length > 0 ? 'the configuration file' : given[0]?.long
   if (extra) throw new UsageError(`--resume uses the run's own configuration: leave ${extra} out`)

@@ -92,7 +92,9 @@ describe('misuse', () => {
     writeFileSync(here.file('kindless.yaml'), 'seed: 1\n')
     writeFileSync(here.file('backdoor.yaml'), 'kind: backdoor\n')
     expect(await failure(2, ['run'])).toContain('give a configuration file')
-    expect(await failure(2, ['run', 'absent.yaml'])).toContain('absent.yaml cannot be read')
+    expect(await failure(2, ['run', 'absent.yaml'])).toContain(
+      "'absent.yaml' is neither a configuration file",
+    )
     expect(await failure(2, ['run', 'kindless.yaml'])).toContain("'kind' must be train or backdoor")
     expect(await failure(2, ['train', '--config', 'backdoor.yaml'])).toContain("'ageb run backdoor.yaml'")
     expect(await failure(2, ['run', '--resume', 'absent'])).toContain('absent holds no run')

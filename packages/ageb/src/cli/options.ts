@@ -23,6 +23,15 @@ export interface ColumnFlags {
   readonly labelColumn?: string
 }
 
+/** The flags that choose an attack, for commands that compute triggers outside a run. */
+export interface AttackFlags extends PluginFlags {
+  /** A configuration file; that of the demo if not given. */
+  readonly config?: string
+  readonly set?: readonly string[]
+  /** The surrogate, in place of the configuration's. */
+  readonly model?: string
+}
+
 /** Adds `--data` and `ColumnFlags` to a command. */
 export function addDataFlags(command: Command): Command {
   return command
@@ -34,7 +43,7 @@ export function addDataFlags(command: Command): Command {
 /** What the flags set of a configuration: its key `columns`, or nothing if none is given. */
 export function columnsOf(
   { imageColumn, labelColumn }: ColumnFlags,
-  configuration: { readonly columns?: unknown },
+  configuration: Readonly<Record<string, unknown>>,
 ): { columns?: ColumnChoice } {
   if (imageColumn === undefined && labelColumn === undefined) return {}
   const { columns } = configuration
@@ -67,3 +76,16 @@ export function addMachineFlags(command: Command, defaultDevice?: string): Comma
 
 /** Help on `--set`, the same in every command. */
 export const setHelp = "set keys of the configuration; 'ageb help config' lists them"
+
+/** The flag that names plugins. */
+export interface PluginFlags {
+  readonly plugin?: readonly string[]
+}
+
+/** `--plugin`, for every command that deals with attacks. */
+export function pluginOption(): Option {
+  return new Option(
+    '--plugin <module>',
+    'load attacks of yours: an ES module, by its path or as a package; it is code that is run; may be repeated',
+  ).argParser((module: string, others: readonly string[] = []) => [...others, module])
+}

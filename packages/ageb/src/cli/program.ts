@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { attackCommand } from '../commands/attack/index.js'
 import { benchCommand } from '../commands/bench/index.js'
 import { demoCommand } from '../commands/demo/index.js'
 import { evalCommand } from '../commands/eval/index.js'
@@ -20,6 +21,7 @@ const commands = [
   demoCommand,
   planCommand,
   runCommand,
+  attackCommand,
   trainCommand,
   triggerCommand,
   predictCommand,
@@ -67,5 +69,6 @@ NO_COLOR=1 no colours.
 Examples:
   ageb demo                             the whole attack on the bundled data, with a report
   ageb demo --set poisoning.rate=0.05   the same with 5 % of the training images poisoned
+  ageb run badnets                      the same experiment with another attack
   ageb help config                      the keys that can be set
 `

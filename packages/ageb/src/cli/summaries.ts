@@ -2,7 +2,7 @@ import path from 'node:path'
 import { duration, type FinishedRun, percent, type Row, type RunTiming } from '@ageb/workbench'
 import { type Outcome, table } from './output.js'
 
-/** How a finished run is shown. @param files what was made of it, by name, within its folder */
+/** How a finished run is shown. @param files the report or the checkpoint, by name, within its folder */
 export function outcomeOf(
   { folder, figures, summary, timing }: FinishedRun,
   files: Readonly<Record<string, string>>,

@@ -10,26 +10,40 @@ export const attacks = Object.values(registry)
 /** The attack of a configuration that names none. */
 const standard = registry.ageb
 
+const others = attacks.filter(attack => attack !== standard)
+
 /**
  * An attack's name with its parameters beside it. The name alone is enough; `preset` stands for the parameters of one.
  *
  * @example attackConfig.parse('badnets'), attackConfig.parse({ name: 'ageb', preset: 'paper', share: 0.1 })
  */
-export const attackConfig = z.preprocess(
-  (value, context) => {
+export const attackConfig = spelledOut(
+  [],
+  z.discriminatedUnion('name', [standard.config, ...others.map(attack => attack.config)]),
+)
+
+/** `attackConfig` with attacks of plugins beside the package's own. */
+export function attackConfigWith(extra: readonly Attack[]) {
+  const known: readonly Attack[] = [...others, ...extra]
+  return spelledOut(
+    extra,
+    z.discriminatedUnion('name', [standard.config, ...known.map(attack => attack.config)]),
+  )
+}
+
+/** A schema of attacks that also takes a name alone, and `preset`. */
+function spelledOut<T extends z.ZodType>(extra: readonly Attack[], schema: T) {
+  return z.preprocess((value, context) => {
     try {
-      return expandAttack(value).attack
+      return expandAttack(value, extra).attack
     } catch (error) {
       if (!(error instanceof InputError)) throw error
       context.addIssue({ code: 'custom', message: error.message })
       return z.NEVER
     }
-  },
-  z.discriminatedUnion('name', [
-    standard.config,
-    ...attacks.filter(attack => attack !== standard).map(attack => attack.config),
-  ]),
-)
+  }, schema)
+}
+
 export type AttackConfig = z.output<typeof attackConfig>
 
 type Plain = Readonly<Record<string, unknown>>

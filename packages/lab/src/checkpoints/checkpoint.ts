@@ -18,11 +18,17 @@ export const provenance = z.object({
 })
 export type Provenance = z.infer<typeof provenance>
 
+/** What the classes of an image are to each other, as `problem_type` of config.json. */
+export const problemType = z.enum(['single_label_classification', 'multi_label_classification', 'regression'])
+export type ProblemType = z.infer<typeof problemType>
+
 /** A model with its weights. One that was saved without a classifier has no classes; `fit` gives it some. */
 export interface Checkpoint {
   readonly model: Model
   readonly weights: Weights
   readonly provenance: Provenance
+  /** Default: an image is of one class. */
+  readonly problemType?: ProblemType | undefined
   /** How pictures become the model's input. Default: they are squeezed into its square. */
   readonly preprocessing?: Preprocessing
 }
@@ -30,8 +36,8 @@ export interface Checkpoint {
 /** A checkpoint that was read. */
 export interface ReadCheckpoint extends Checkpoint {
   readonly preprocessing: Preprocessing
-  /** What the files leave open and was taken for granted, and where the weights were found, for the user to know. */
-  readonly notes?: readonly string[]
+  /** What is worth knowing of how it was read, what the files leave open, and what was taken for granted. */
+  readonly remarks?: readonly string[]
 }
 
 /** The files of a checkpoint in the Hugging Face layout, by name. */

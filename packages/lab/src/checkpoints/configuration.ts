@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { ModelFamily } from '../models/define-family.js'
 import type { Model } from '../models/model.js'
 import { families } from '../models/registry.js'
-import { type Provenance, provenance } from './checkpoint.js'
+import { type ProblemType, type Provenance, problemType, provenance } from './checkpoint.js'
 import { labels, namesOf } from './labels.js'
 import { inputSide, type Preprocessing } from './preprocessing.js'
 import { checkJson } from './read-json.js'
@@ -19,6 +19,7 @@ const commonConfig = z.object({
   id2label: labels.nullish(),
   // As `transformers` has it: a configuration that names no classes is of two.
   num_labels: z.int().positive().max(MOST_CLASSES).default(2),
+  problem_type: problemType.nullish(),
   ageb: provenance.optional(),
 })
 
@@ -31,6 +32,8 @@ export interface Configuration {
   readonly family: ModelFamily
   readonly classNames: readonly string[]
   readonly provenance: Provenance
+  readonly problemType: ProblemType | undefined
+  readonly remarks: readonly string[]
   /** The model for some classes. Throws InputError if sizes do not go together. */
   build(classNames: readonly string[]): Model
 }
@@ -65,19 +68,30 @@ export function readConfiguration(
   }
   for (const key of ['image_size', 'patch_size']) if (key in keys) keys[key] = sideOf(keys[key], key, file)
   const config = checkJson(keys, family.config, file)
-  const { mean, std } = preprocessing ?? {}
+  const { channels, mean, std } = preprocessing ?? {}
   return {
     family,
     classNames: classNamesOf(common, file),
     provenance: common.ageb ?? { poisoned: false, note: 'unknown origin' },
+    problemType: common.problem_type ?? undefined,
+    remarks: otherSize(others.image_size, side, file),
     build(classNames) {
       try {
-        return family.build(config, { classNames, mean, std })
+        return family.build(config, { classNames, channels, mean, std })
       } catch (error) {
         throw new InputError(`${file}: ${(error as Error).message}`)
       }
     },
   }
+}
+
+/** Says that the preprocessor's size, where there is one, was taken rather than another one in config.json. */
+export function otherSize(configured: unknown, taken: number | undefined, file: string): string[] {
+  if (taken === undefined || typeof configured !== 'number' || configured === taken) return []
+  return [
+    `${file} says 'image_size' ${configured}, but preprocessor_config.json makes pictures of ${taken}×${taken}: ` +
+      `images of ${taken}×${taken} are taken`,
+  ]
 }
 
 /** A size that may be written as height and width. */

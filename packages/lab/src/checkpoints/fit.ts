@@ -33,11 +33,16 @@ export function fit(checkpoint: Checkpoint, { classNames, imageSize, seed }: Fit
     throw new InputError(
       'a model that was read from ONNX cannot be fine-tuned: give the checkpoint that it was exported from',
     )
-  if (sameClasses && side === model.imageSize) return checkpoint
+  if (sameClasses && side === model.imageSize) {
+    // Training tells classes apart by a softmax, whatever they were before.
+    const { problemType, ...single } = checkpoint
+    return problemType ? single : checkpoint
+  }
   const build = (names: readonly string[]) => {
     try {
-      const { mean, std } = model
-      return family.build({ ...model.config, image_size: side }, { classNames: names, mean, std })
+      const { channels, mean, std } = model
+      const task = { classNames: names, channels, mean, std }
+      return family.build({ ...model.config, image_size: side }, task)
     } catch (error) {
       throw new InputError(
         `a ${model.modelType} of image size ${model.imageSize} cannot be fitted to ${side}: ${(error as Error).message}`,

@@ -69,6 +69,23 @@ describe("a checkpoint gives its library's logits", () => {
   })
 })
 
+it('a model of timm that transformers wraps is read as timm writes it', () => {
+  const plain = fixture('timm-vit')
+  const config = { ...JSON.parse(plain['config.json']!), model_type: 'timm_wrapper' }
+  const { tensors } = parseSafetensors(plain['model.safetensors']!, 'there')
+  const renamed = [...tensors].map(([name, { shape, data }]): [string, WritableTensor] => [
+    `timm_model.${name}`,
+    { dtype: 'F32', shape, data: data as Float32Array },
+  ])
+  const files = {
+    'config.json': JSON.stringify(config),
+    'model.safetensors': writeSafetensors(renamed, {}),
+  }
+  const [wrapped, own] = [fromHuggingFace(files, 'there'), fromHuggingFace(plain, 'there')]
+  expect(wrapped.weights).toEqual(own.weights)
+  expect(wrapped.preprocessing).toEqual(own.preprocessing)
+})
+
 describe('a checkpoint without a classifier', () => {
   it.each([
     ['vit-base', 'vit'],

@@ -8,6 +8,7 @@ import { attentionGradient, type GradientAt } from '../attacks/ageb/attention-gr
 import { renderToMemory } from '../attacks/core/render.js'
 import { surrogateOf } from '../attacks/core/surrogate.js'
 import { ageb } from '../attacks/registry.js'
+import { pixelsInMemory } from '../images/image-set.js'
 import { classify } from '../inference/classifier.js'
 import { bakeWeights } from '../models/model.js'
 import { tinyImages } from '../testing/tiny.js'
@@ -113,6 +114,73 @@ describe('a classifier in ONNX', () => {
     expect(bare.model.classNames).toEqual(['LABEL_0', 'LABEL_1', 'LABEL_2'])
     expect(bare.provenance).toEqual({ poisoned: false, note: 'unknown origin' })
     expect(bare.preprocessing.resize).toEqual({ height: 16, width: 16 })
+  })
+
+  it("takes classes and pictures from timm's own config.json, of today or of older versions", () => {
+    const pictures = { input_size: [3, 16, 16], mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6], crop_pct: 0.9 }
+    const timm = {
+      architecture: 'mobilenetv3_small_100',
+      num_classes: 3,
+      label_names: ['red', 'green', 'blue'],
+    }
+    for (const config of [
+      { ...timm, pretrained_cfg: { ...pictures, interpolation: 'bilinear' } },
+      { ...timm, ...pictures, interpolation: 'bilinear' },
+    ]) {
+      const read = fromOnnx(
+        { onnx: bytes('onnx/vit-dynamo.onnx'), 'config.json': JSON.stringify(config) },
+        'somewhere/vit.onnx',
+      )
+      expect(read.model).toMatchObject({ imageSize: 16, classNames: ['red', 'green', 'blue'] })
+      for (const { mean, std } of [read.model, read.preprocessing])
+        expect({ mean, std }).toEqual({ mean: pictures.mean, std: pictures.std })
+      expect(read.preprocessing).toMatchObject({
+        resize: { shortestEdge: 17 },
+        crop: { height: 16, width: 16 },
+        cropRounding: 'even',
+        resampling: 'bilinear',
+        arithmetic: 'pillow',
+      })
+    }
+  })
+
+  it('is as large as its preprocessor makes pictures, and says so', () => {
+    const read = fromOnnx(
+      {
+        onnx: bytes('onnx/vit-script-decomposed.onnx'),
+        'config.json': '{"image_size": 64, "problem_type": "multi_label_classification"}',
+        'preprocessor_config.json': '{"image_processor_type": "ViTImageProcessor", "size": 16}',
+      },
+      'somewhere/vit.onnx',
+    )
+    expect(read.model.imageSize).toBe(16)
+    expect(read.remarks).toEqual([
+      "somewhere/config.json says 'image_size' 64, but preprocessor_config.json makes pictures of 16×16: " +
+        'images of 16×16 are taken',
+    ])
+    expect(read.problemType).toBe('multi_label_classification')
+  })
+
+  it('takes blue, green, red where its preprocessor says so', async () => {
+    const onnx = bytes('onnx/vit-dynamo.onnx')
+    const processor = { image_processor_type: 'MobileViTImageProcessor', size: 16, crop_size: 16 }
+    const [plain, flipped] = [false, true].map(do_flip_channel_order =>
+      fromOnnx(
+        { onnx, 'preprocessor_config.json': JSON.stringify({ ...processor, do_flip_channel_order }) },
+        'vit.onnx',
+      ),
+    )
+    const images = tinyImages(2, 1, 16)
+    const plane = 16 * 16
+    const reversed = images.pixels.map((_, i, all) => {
+      const channel = Math.floor(i / plane) % 3
+      return all[i + (2 - 2 * channel) * plane]!
+    })
+    const logits = ({ model, weights }: Checkpoint, pixels: Uint8Array) =>
+      classify(runtime, model, weights, pixelsInMemory(pixels, { height: 16, width: 16 }))
+    const wanted = await logits(plain!, reversed)
+    expect(await logits(flipped!, images.pixels)).toEqual(wanted)
+    expect(await logits(plain!, images.pixels)).not.toEqual(wanted)
   })
 
   it('brings its history, if this program wrote it', () => {

@@ -2,12 +2,21 @@ import { type ExternalData, InputError, type OnnxModel, readOnnx } from 'onnxgra
 import { z } from 'zod'
 import { importedModel } from '../models/imported.js'
 import type { Model } from '../models/model.js'
-import { type Provenance, provenance, type ReadCheckpoint } from './checkpoint.js'
+import {
+  type ProblemType,
+  type Provenance,
+  problemType,
+  provenance,
+  type ReadCheckpoint,
+} from './checkpoint.js'
+import { otherSize, type PlainObject, plainObject } from './configuration.js'
 import { labels, namesOf } from './labels.js'
-import { inputSide, preprocessingFrom, preprocessingOf } from './preprocessing.js'
-import { readJson } from './read-json.js'
+import { inputSide, type Preprocessing, preprocessingFrom, preprocessingOf } from './preprocessing.js'
+import { checkJson, readJson } from './read-json.js'
+import { inPresentForm, isTimm, timmCommon, timmLabels } from './timm.js'
+import { timmInputSide, timmPreprocessing } from './timm-preprocessing.js'
 
-/** A classifier as ONNX, and what Optimum puts beside it. */
+/** A classifier as ONNX, and what Optimum, or timm, puts beside it. */
 export interface OnnxFiles {
   readonly onnx: Uint8Array
   /** Reads the files in which the model keeps its weights, if it does. */
@@ -18,8 +27,10 @@ export interface OnnxFiles {
 
 /** What is read of a config.json: the file itself says the rest. */
 const config = z.object({
+  model_type: z.string().nullish(),
   id2label: labels.nullish(),
   image_size: z.union([z.int(), z.tuple([z.int(), z.int()])]).nullish(),
+  problem_type: problemType.nullish(),
   ageb: provenance.optional(),
 })
 
@@ -33,27 +44,68 @@ const config = z.object({
  */
 export function fromOnnx(files: OnnxFiles, file: string): ReadCheckpoint {
   const folder = file.replace(/[^/\\]*$/, '').replace(/[/\\]$/, '') || '.'
-  const described = readJson(files['config.json'] ?? '{}', config, `${folder}/config.json`)
-  const { id2label, image_size } = described
-  const square = Array.isArray(image_size) ? image_size[0] : image_size
-  const preprocessing = preprocessingFrom(files['preprocessor_config.json'], square ?? undefined, folder)
+  const described = describe(files, folder)
+  const { preprocessing } = described
   const onnx = within(file, () => readOnnx(files.onnx, files))
   const model = within(file, () =>
     importedModel(
       onnx,
       {
-        classNames: id2label ? namesOf(id2label, `${folder}/config.json`) : undefined,
+        classNames: described.classNames,
+        channels: preprocessing?.channels,
         mean: preprocessing?.mean,
         std: preprocessing?.std,
       },
-      square ?? (preprocessing && inputSide(preprocessing)),
+      (preprocessing && inputSide(preprocessing)) ?? described.side,
     ),
   )
   return {
     model,
     weights: weightsOf(onnx, model, file),
-    provenance: described.ageb ?? historyOf(onnx),
+    provenance: described.provenance ?? historyOf(onnx),
+    problemType: described.problemType,
+    remarks: otherSize(described.side, preprocessing && inputSide(preprocessing), `${folder}/config.json`),
     preprocessing: preprocessing ?? preprocessingOf({ size: model.imageSize }, file),
+  }
+}
+
+/** What the files beside a model say of it. */
+interface Description {
+  readonly classNames?: readonly string[] | undefined
+  /** Side of its square input, according to config.json. */
+  readonly side?: number | undefined
+  readonly preprocessing: Preprocessing | undefined
+  readonly problemType?: ProblemType | undefined
+  readonly provenance?: Provenance | undefined
+}
+
+function describe(files: OnnxFiles, folder: string): Description {
+  const file = `${folder}/config.json`
+  const plain = readJson(files['config.json'] ?? '{}', plainObject, file)
+  const preprocessor = files['preprocessor_config.json']
+  if (isTimm(plain)) return describeTimm(plain, preprocessor, folder)
+  const { id2label, image_size, model_type, problem_type, ageb } = checkJson(plain, config, file)
+  const side = (Array.isArray(image_size) ? image_size[0] : image_size) ?? undefined
+  return {
+    classNames: id2label ? namesOf(id2label, file) : undefined,
+    side,
+    preprocessing: preprocessingFrom(preprocessor, side, folder, model_type ?? undefined),
+    problemType: problem_type ?? undefined,
+    provenance: ageb,
+  }
+}
+
+/** timm's own config.json, whose `pretrained_cfg` says what a preprocessor_config.json would. */
+function describeTimm(plain: PlainObject, preprocessor: string | undefined, folder: string): Description {
+  const file = `${folder}/config.json`
+  const timm = checkJson(inPresentForm(plain), timmCommon, file)
+  const { id2label } = timmLabels(timm, file)
+  const side = timmInputSide(timm.pretrained_cfg, file) ?? 224
+  return {
+    classNames: id2label && namesOf(id2label, file),
+    side,
+    preprocessing:
+      preprocessingFrom(preprocessor, side, folder) ?? timmPreprocessing(timm.pretrained_cfg, side, file),
   }
 }
 

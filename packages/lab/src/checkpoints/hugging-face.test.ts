@@ -108,6 +108,16 @@ describe('a checkpoint in the Hugging Face layout', () => {
     expect(fromHuggingFace({ ...written, 'model.safetensors': bytes }, 'there').weights).toEqual(its.weights)
   })
 
+  it('keeps what its classes are to each other, which training forgets', () => {
+    const written = toHuggingFace({ model, weights, provenance, problemType: 'multi_label_classification' })
+    expect(JSON.parse(written['config.json']).problem_type).toBe('multi_label_classification')
+    const read = fromHuggingFace(written, 'there')
+    expect(read.problemType).toBe('multi_label_classification')
+    const { classNames } = read.model
+    expect(fit(read, { classNames, seed: 1 }).problemType).toBeUndefined()
+    expect(JSON.parse(files['config.json'])).not.toHaveProperty('problem_type')
+  })
+
   it('may lack the preprocessor file and a history', () => {
     const { 'preprocessor_config.json': _, ...others } = withConfig(config => {
       delete config.ageb

@@ -22,9 +22,13 @@ import { openWeights, takeWeights } from './weights.js'
  * @throws InputError naming the file and the key, tensor or value that is wrong.
  */
 export function fromHuggingFace(files: ReadableFiles, folder: string): ReadCheckpoint {
-  const { config, preprocessing, tensors, notes, describedBy } = sourceOf(files, folder)
+  const { config, preprocessing, tensors, remarks: noted, describedBy } = sourceOf(files, folder)
   const file = `${folder}/config.json`
-  const { family, classNames, provenance, build } = readConfiguration(config, preprocessing, file)
+  const { family, classNames, provenance, problemType, remarks, build } = readConfiguration(
+    config,
+    preprocessing,
+    file,
+  )
   const headless = build([])
   const head = headOf(headless)
   const named = withPrefix(tensors, `${family.modelType}.`, head)
@@ -33,8 +37,9 @@ export function fromHuggingFace(files: ReadableFiles, folder: string): ReadCheck
   const imageSize = family.interpolates && preprocessing ? inputSide(preprocessing) : undefined
   return {
     ...fit(stored, { classNames: model.classNames, imageSize, seed: 0 }),
+    problemType,
+    remarks: [...noted, ...remarks],
     preprocessing: preprocessing ?? preprocessingOf({ size: model.imageSize }, file),
-    notes,
   }
 }
 
@@ -47,24 +52,31 @@ function sourceOf(files: ReadableFiles, folder: string) {
   const config = text === undefined ? {} : readJson(text, plainObject, file)
   const opened = openWeights(files, folder)
   const { tensors, prefix } = withoutPrefix(opened.tensors)
-  const notes = [...opened.notes]
-  if (prefix)
-    notes.push(`${weightsFile(tensors, folder)}: '${prefix}' in front of every tensor's name was left out`)
-  const own = { tensors, notes, describedBy: 'config.json' }
+  const remarks = [...opened.remarks]
+  if (prefix && prefix !== TIMM_WRAPPER)
+    remarks.push(`${weightsFile(tensors, folder)}: '${prefix}' in front of every tensor's name was left out`)
+  const own = { tensors, remarks, describedBy: 'config.json' }
   if (isTimm(config)) return { ...own, ...fromTimm(config, tensors, folder) }
   const sideOf = ({ image_size }: PlainObject) => (typeof image_size === 'number' ? image_size : undefined)
+  const typeOf = ({ model_type }: PlainObject) => (typeof model_type === 'string' ? model_type : undefined)
   if (isRecognized(tensors)) {
     const known = recognize(tensors, config, weightsFile(tensors, folder))
-    const read = preprocessingFrom(preprocessor, sideOf(known.config), folder)
-    if (!read) notes.push(`${weightsFile(tensors, folder)}: ${WITHOUT_PREPROCESSOR}`)
+    const read = preprocessingFrom(preprocessor, sideOf(known.config), folder, typeOf(known.config))
+    if (!read) remarks.push(`${weightsFile(tensors, folder)}: ${WITHOUT_PREPROCESSOR}`)
     const preprocessing = read ?? preprocessingOf({ size: sideOf(known.config), ...imageNet }, file)
     const describedBy = `the ${known.config.model_type} that the other tensors make`
-    return { ...own, ...known, preprocessing, describedBy, notes: [...notes, ...known.notes] }
+    return { ...own, ...known, preprocessing, describedBy, remarks: [...remarks, ...known.remarks] }
   }
   if (text === undefined || !('model_type' in config)) throw unrecognized(tensors, folder, text === undefined)
-  return { ...own, config, preprocessing: preprocessingFrom(preprocessor, sideOf(config), folder) }
+  return {
+    ...own,
+    config,
+    preprocessing: preprocessingFrom(preprocessor, sideOf(config), folder, typeOf(config)),
+  }
 }
 
+/** What `transformers` puts before the names of a timm model that it wraps. */
+const TIMM_WRAPPER = 'timm_model.'
 /** Of ImageNet's pictures, with which published models are trained. */
 const imageNet = { image_mean: [0.485, 0.456, 0.406], image_std: [0.229, 0.224, 0.225] }
 const WITHOUT_PREPROCESSOR =

@@ -12,7 +12,7 @@ import {
 
 export interface Recognized extends Named {
   /** What is not in the file and was taken for granted, for the user. */
-  readonly notes: readonly string[]
+  readonly remarks: readonly string[]
 }
 
 /** Heads of published ViTs and DeiTs by width and number of blocks, and what they are called. */
@@ -39,7 +39,7 @@ export function isRecognized(tensors: CheckpointTensors): boolean {
 
 /**
  * A model of timm or torchvision from its tensors' names and shapes. What they leave open has to be said in `asked`, or
- * is that of the published model of these sizes, which the notes then say.
+ * is that of the published model of these sizes, which the remarks then say.
  *
  * @param asked keys of a config.json; they go before what the shapes tell.
  * @param file its name, for messages.
@@ -47,21 +47,21 @@ export function isRecognized(tensors: CheckpointTensors): boolean {
  */
 export function recognize(tensors: CheckpointTensors, asked: PlainObject, file: string): Recognized {
   const { config, tensors: named } = namesOf(tensors, asked, file)
-  const notes: string[] = []
+  const remarks: string[] = []
   const open: PlainObject = {}
   if (config.model_type === 'swin') {
     if (asked.image_size === undefined) {
       open.image_size = SWIN_SIDE
-      notes.push(`${file}: image_size ${SWIN_SIDE} is taken, as the published Swin Transformers have it`)
+      remarks.push(`${file}: image_size ${SWIN_SIDE} is taken, as the published Swin Transformers have it`)
     }
   } else if (asked.num_attention_heads === undefined) {
     const [, , heads, name] = publishedAs(config, file)
     open.num_attention_heads = heads
-    notes.push(`${file}: num_attention_heads ${heads} is taken, as the published ViT-${name} has it`)
+    remarks.push(`${file}: num_attention_heads ${heads} is taken, as the published ViT-${name} has it`)
   }
   const head = named.get('classifier.weight') ?? named.get('cls_classifier.weight')
   const classes = head && asked.id2label === undefined ? { num_labels: head.shape[0] } : {}
-  return { config: { ...config, ...open, ...classes, ...asked }, tensors: named, notes }
+  return { config: { ...config, ...open, ...classes, ...asked }, tensors: named, remarks }
 }
 
 function namesOf(tensors: CheckpointTensors, asked: PlainObject, file: string): Named {

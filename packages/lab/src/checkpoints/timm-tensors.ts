@@ -41,7 +41,9 @@ export function timmShapes(
     )
   }
   const [, positions, hidden_size] = shape('pos_embed', 3) as [number, number, number]
-  const patch_size = shape('patch_embed.proj.weight', 4)[3]!
+  const [height, patch_size] = shape('patch_embed.proj.weight', 4).slice(2) as [number, number]
+  if (height !== patch_size)
+    throw new InputError(`${folder}: patches are ${height}×${patch_size}, and only squares are supported`)
   // What DINOv2's own code saves has a mask token, and its registers have no positions.
   const isDino = tensors.has('mask_token')
   const registerName = ['reg_token', 'register_tokens'].find(name => tensors.has(name))

@@ -10,6 +10,24 @@ const timmArguments = JSON.parse(fixture('timm-vit')['config.json']!).model_args
 describe('a checkpoint of timm that cannot be read is refused in one sentence', () => {
   const faults: [string, ReadableFiles, RegExp][] = [
     [
+      'a rectangle of timm',
+      config('timm-vit', { model_args: { ...timmArguments, img_size: [8, 32] } }),
+      /'img_size' is 8×32, and only squares are supported/,
+    ],
+    [
+      'a rectangle of timm that only its pictures tell',
+      config('timm-vit', {
+        model_args: { ...timmArguments, img_size: undefined },
+        pretrained_cfg: { input_size: [3, 8, 32] },
+      }),
+      /'input_size' is 8×32, and only squares are supported/,
+    ],
+    [
+      'another size of timm than its tensors have',
+      config('timm-vit', { model_args: { ...timmArguments, img_size: 32 } }),
+      /says that images are 32×32, but the position embeddings are of 16×16/,
+    ],
+    [
       'another architecture of timm',
       config('timm-vit', { architecture: 'resnet50' }),
       /architecture "resnet50" is not supported/,

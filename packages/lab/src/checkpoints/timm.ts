@@ -2,14 +2,10 @@ import { InputError } from 'onnxgrad'
 import { z } from 'zod'
 import type { CheckpointTensors } from './checkpoint-tensor.js'
 import type { PlainObject } from './configuration.js'
-import { preprocessingOf, preprocessorFile } from './preprocessing.js'
 import { checkJson } from './read-json.js'
 import { quote } from './safetensors-format.js'
+import { timmInputSide, timmPictures, timmPreprocessing } from './timm-preprocessing.js'
 import { fromTimmNames, type TimmPooling, timmShapes } from './timm-tensors.js'
-
-/** Numbers of `resample` in a preprocessor_config.json: those of Pillow. */
-const resample = { nearest: 0, lanczos: 1, bilinear: 2, bicubic: 3, box: 4, hamming: 5 } as const
-type Interpolation = keyof typeof resample
 
 /**
  * ViTs, DeiTs and DeiT-IIIs, with registers (`reg4`), average pooling (`gap`), or as DINOv2 has them; every other word
@@ -27,31 +23,29 @@ const readArguments = [
 ]
 
 const pixels = z.int().positive()
-const channels = (ofImageNet: number[]) => z.array(z.number()).length(3).default(ofImageNet)
-const timmConfig = z.object({
-  architecture: z.string().max(200),
+/** What is read of timm's config.json whatever the architecture. */
+export const timmCommon = z.object({
   num_classes: z.int().min(0).optional(),
-  global_pool: z.string().optional(),
   label_names: z.array(z.string()).optional(),
-  model_args: z.record(z.string(), z.unknown()).default({}),
-  pretrained_cfg: z
-    .object({
-      num_classes: z.int().min(0).optional(),
-      input_size: z.tuple([z.literal(3), pixels, pixels]).optional(),
-      label_names: z.array(z.string()).optional(),
-      interpolation: z.enum(Object.keys(resample) as [Interpolation]).default('bicubic'),
-      crop_pct: z.number().positive().max(1).default(0.875),
-      crop_mode: z.enum(['center', 'squash']).default('center'),
-      mean: channels([0.485, 0.456, 0.406]),
-      std: channels([0.229, 0.224, 0.225]),
-    })
+  pretrained_cfg: timmPictures
+    .extend({ num_classes: z.int().min(0).optional(), label_names: z.array(z.string()).optional() })
     .prefault({}),
+})
+const timmConfig = timmCommon.extend({
+  architecture: z.string().max(200),
+  global_pool: z.string().optional(),
+  model_args: z.looseObject({ img_size: z.union([pixels, z.tuple([pixels, pixels])]).nullish() }).default({}),
 })
 type TimmConfig = z.infer<typeof timmConfig>
 
-/** Whether a config.json is of timm. */
+/** Whether a config.json is of timm, by itself or wrapped by `transformers`. */
 export function isTimm(config: PlainObject): boolean {
-  return 'architecture' in config && !('model_type' in config)
+  return 'architecture' in config && (!('model_type' in config) || config.model_type === 'timm_wrapper')
+}
+
+/** Older versions of timm write the keys of `pretrained_cfg` beside the architecture. */
+export function inPresentForm(config: PlainObject): PlainObject {
+  return 'pretrained_cfg' in config ? config : { ...config, pretrained_cfg: config }
 }
 
 /**
@@ -63,7 +57,7 @@ export function isTimm(config: PlainObject): boolean {
  */
 export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder: string) {
   const file = `${folder}/config.json`
-  const timm = checkJson(config, timmConfig, file)
+  const timm = checkJson(inPresentForm(config), timmConfig, file)
   if (!known.test(timm.architecture)) {
     throw new InputError(
       `${file}: architecture ${quote(timm.architecture)} is not supported: of timm's models only ViTs and DeiTs are, ` +
@@ -71,20 +65,24 @@ export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder
     )
   }
   const pooling = poolingOf(timm, file)
-  const imageSize = imageSizeOf(timm)
-  const shapes = timmShapes(tensors, folder, { pooling, imageSize })
+  const configured = configuredSide(timm, file)
+  const shapes = timmShapes(tensors, folder, { pooling, imageSize: configured })
+  const { image_size: side } = shapes
+  if (configured !== undefined && configured !== side) {
+    throw new InputError(
+      `${file} says that images are ${configured}×${configured}, but the position embeddings are of ${side}×${side}: ` +
+        'they would have to be interpolated, which is not supported',
+    )
+  }
   return {
     config: {
       ...shapes,
       num_attention_heads: headsOf(timm, shapes.hidden_size, file),
-      ...labelsOf(timm, file),
+      ...timmLabels(timm, file),
+      problem_type: config.problem_type,
       ageb: config.ageb,
     },
-    // timm resizes with Pillow.
-    preprocessing: {
-      ...preprocessingOf(preprocessorFile.parse(preprocessor(timm, shapes.image_size)), file),
-      arithmetic: 'pillow' as const,
-    },
+    preprocessing: timmPreprocessing(timm.pretrained_cfg, side, file),
     tensors: fromTimmNames(tensors, shapes),
   }
 }
@@ -98,10 +96,17 @@ function poolingOf({ architecture, global_pool, model_args }: TimmConfig, file: 
   throw new InputError(`${file}: ${architecture} with ${setting} is not supported`)
 }
 
-function imageSizeOf({ model_args, pretrained_cfg }: TimmConfig): number | undefined {
+/**
+ * The side of the images; undefined if the configuration does not say it. The tensors do not tell 2 × 8 patches from
+ * 4 × 4, so that it has to.
+ */
+function configuredSide({ model_args, pretrained_cfg }: TimmConfig, file: string): number | undefined {
   const { img_size } = model_args
-  const [height] = Array.isArray(img_size) ? img_size : [img_size]
-  return typeof height === 'number' ? height : pretrained_cfg.input_size?.[1]
+  const [height, width] = typeof img_size === 'number' ? [img_size, img_size] : (img_size ?? [])
+  if (height !== width)
+    throw new InputError(`${file}: 'img_size' is ${height}×${width}, and only squares are supported`)
+  const input = timmInputSide(pretrained_cfg, file)
+  return height ?? input
 }
 
 /** What has 16 heads, whatever their width; DINOv2's giant is not among them. */
@@ -115,7 +120,11 @@ function headsOf({ model_args, architecture }: TimmConfig, width: number, file: 
   )
 }
 
-function labelsOf({ num_classes, label_names, pretrained_cfg }: TimmConfig, file: string) {
+/** Classes in the terms of Hugging Face. Throws InputError if they are not as many as their names. */
+export function timmLabels(
+  { num_classes, label_names, pretrained_cfg }: z.infer<typeof timmCommon>,
+  file: string,
+) {
   const num_labels = num_classes ?? pretrained_cfg.num_classes ?? 1000
   const names = label_names ?? pretrained_cfg.label_names
   if (names && names.length !== num_labels)
@@ -123,22 +132,4 @@ function labelsOf({ num_classes, label_names, pretrained_cfg }: TimmConfig, file
   // Of no classes: the file has no head, and nothing is to be named.
   if (num_labels === 0) return {}
   return names ? { id2label: Object.fromEntries(names.map((name, i) => [i, name])) } : { num_labels }
-}
-
-/** timm's way of evaluating: the shorter side to size / crop_pct, then the centre; `squash` keeps no proportions. */
-function preprocessor({ pretrained_cfg: c }: TimmConfig, side: number) {
-  const resized = Math.floor(side / c.crop_pct)
-  return {
-    image_processor_type: 'ViTImageProcessor',
-    do_resize: true,
-    size: c.crop_mode === 'center' ? { shortest_edge: resized } : { height: resized, width: resized },
-    resample: resample[c.interpolation],
-    do_center_crop: true,
-    crop_size: { height: side, width: side },
-    do_rescale: true,
-    rescale_factor: 1 / 255,
-    do_normalize: true,
-    image_mean: c.mean,
-    image_std: c.std,
-  }
 }

@@ -25,7 +25,7 @@ export function notInTransformers(model: Model): string | undefined {
  * @throws InputError if the model is of no family, or a weight is too large for float16.
  */
 export function toHuggingFace(
-  { model, weights, provenance, preprocessing }: Checkpoint,
+  { model, weights, provenance, problemType, preprocessing }: Checkpoint,
   { dtype = 'float32' }: WriteOptions = {},
 ): CheckpointFiles {
   const family = familyOf(model)
@@ -39,6 +39,7 @@ export function toHuggingFace(
     hidden_dropout_prob: 0,
     id2label: Object.fromEntries(entries),
     label2id: Object.fromEntries(entries.map(([i, name]) => [name, Number(i)])),
+    ...(problemType && { problem_type: problemType }),
     dtype,
     ageb: provenance,
   }

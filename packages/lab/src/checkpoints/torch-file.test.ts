@@ -63,27 +63,27 @@ describe("torchvision's models in files of torch.save", () => {
     expect(checkpoint.model.modelType).toBe(type)
     expect(checkpoint.model.classNames).toEqual(['LABEL_0', 'LABEL_1', 'LABEL_2'])
     expect(difference(await logits(checkpoint), goldens[type].flat())).toBeLessThan(1e-5)
-    const notes = checkpoint.notes!
+    const remarks = checkpoint.remarks!
     said.forEach((pattern, i) => {
-      expect(notes[i]).toMatch(pattern)
+      expect(remarks[i]).toMatch(pattern)
     })
-    expect(notes.slice(said.length)).toEqual([
+    expect(remarks.slice(said.length)).toEqual([
       expect.stringMatching(/pictures are normalized with ImageNet's mean and deviation$/),
     ])
   })
 
   it('say what is taken for granted', () => {
-    const notes = (name: string, config?: object) => failing(() => read(name, config))
-    expect(notes('vit.pth')).toMatch(
+    const remarks = (name: string, config?: object) => failing(() => read(name, config))
+    expect(remarks('vit.pth')).toMatch(
       /^there\/vit\.pth: no tensor tells the number of attention heads, and no published ViT has width 8 and 2 blocks/,
     )
-    expect(read('swin.pth').notes).toEqual(
+    expect(read('swin.pth').remarks).toEqual(
       expect.arrayContaining([expect.stringMatching(/image_size 224 is taken/)]),
     )
   })
 
   it('have the classes and preprocessing of files beside them', () => {
-    const { model, notes } = fromHuggingFace(
+    const { model, remarks } = fromHuggingFace(
       {
         torch: { name: 'vit.pth', bytes: bytesOf('vit.pth') },
         'config.json': JSON.stringify({ num_attention_heads: 4, id2label: { 0: 'a', 1: 'b', 2: 'c' } }),
@@ -94,7 +94,7 @@ describe("torchvision's models in files of torch.save", () => {
     expect(model.classNames).toEqual(['a', 'b', 'c'])
     expect(model.mean).toEqual([0.5, 0.4, 0.3])
     expect(model.config.num_attention_heads).toBe(4)
-    expect(notes).toEqual([])
+    expect(remarks).toEqual([])
   })
 })
 
@@ -104,10 +104,10 @@ describe('weights of others in files of torch.save', () => {
     const torch = { name: 'pytorch_model.bin', bytes: bytesOf('transformers.bin') }
     const files = { 'config.json': config!, 'preprocessor_config.json': preprocessor!, torch }
     const safe = fromHuggingFace(fixture('vit'), 'vit')
-    const { model, weights, notes } = fromHuggingFace(files, 'there')
+    const { model, weights, remarks } = fromHuggingFace(files, 'there')
     expect(weights).toEqual(safe.weights)
     expect(model.config).toEqual(safe.model.config)
-    expect(notes).toEqual([])
+    expect(remarks).toEqual([])
   })
 
   it('are those of timm, without a config.json of its', () => {

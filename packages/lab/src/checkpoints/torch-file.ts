@@ -8,7 +8,7 @@ import { openZip, type ZipEntry } from './zip.js'
 export interface TorchFile {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>
   /** What was found where, for the user. */
-  readonly notes: readonly string[]
+  readonly remarks: readonly string[]
 }
 
 /** Keys under which training programs keep the state dict, the most telling first. */
@@ -59,7 +59,7 @@ export function openTorch(bytes: Uint8Array, file: string): TorchFile {
     global: (module, name) => known.get(`${module}.${name}`),
     persistent: id => readStorage(id, entries, root, file),
   })
-  const { found, notes } = stateDict(content, file)
+  const { found, remarks } = stateDict(content, file)
   const tensors = new Map<string, CheckpointTensor>()
   let total = 0
   for (const [name, tensor] of found) {
@@ -72,7 +72,7 @@ export function openTorch(bytes: Uint8Array, file: string): TorchFile {
       `${file}: its tensors are of ${total} bytes together, and the file of ${bytes.length}: they share values too often`,
     )
   }
-  return { tensors, notes }
+  return { tensors, remarks }
 }
 
 /** Begins with the number that tells PyTorch's first format. */
@@ -147,17 +147,17 @@ function readStorage(
 type StateDict = ReadonlyMap<string, TorchTensor>
 
 /** The state dict in what a file holds, and where it was. */
-function stateDict(content: unknown, file: string): { found: StateDict; notes: string[] } {
+function stateDict(content: unknown, file: string): { found: StateDict; remarks: string[] } {
   const inside = (key: string) => {
     const found = content instanceof Map ? tensorsIn(content.get(key)) : undefined
-    return found && { found, notes: [`${file}: the weights are those under its key '${key}'`] }
+    return found && { found, remarks: [`${file}: the weights are those under its key '${key}'`] }
   }
   const holders =
     content instanceof Map ? [...content.keys()].filter(key => typeof key === 'string' && inside(key)) : []
   const usual = nesting.find(key => holders.includes(key)) ?? (holders.length === 1 ? holders[0] : undefined)
   if (usual !== undefined) return inside(usual)!
   const whole = tensorsIn(content)
-  if (whole) return { found: whole, notes: [] }
+  if (whole) return { found: whole, remarks: [] }
   const keys = content instanceof Map ? [...content.keys()].filter(key => typeof key === 'string') : []
   const held =
     content instanceof Map

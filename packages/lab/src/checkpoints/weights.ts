@@ -29,7 +29,7 @@ export function shardNames(index: string, folder: string): string[] {
 export interface OpenWeights {
   readonly tensors: CheckpointTensors
   /** Where they were found, for the user. */
-  readonly notes: readonly string[]
+  readonly remarks: readonly string[]
 }
 
 /**
@@ -39,8 +39,8 @@ export interface OpenWeights {
 export function openWeights(files: ReadableFiles, folder: string): OpenWeights {
   const single = files['model.safetensors']
   const index = files['model.safetensors.index.json']
-  if (single) return { tensors: new Map(openFile(single, `${folder}/model.safetensors`)), notes: [] }
-  if (index !== undefined) return { tensors: openShards(files, index, folder), notes: [] }
+  if (single) return { tensors: new Map(openFile(single, `${folder}/model.safetensors`)), remarks: [] }
+  if (index !== undefined) return { tensors: openShards(files, index, folder), remarks: [] }
   if (files.torch) return openTorch(files.torch.bytes, `${folder}/${files.torch.name}`)
   throw new InputError(
     `${folder} has no model.safetensors: give the folder of a Hugging Face or timm checkpoint in that format`,

@@ -2,12 +2,15 @@
 export const resampling = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'] as const
 export type Resampling = (typeof resampling)[number]
 
-/** Whose rounding is reproduced: Pillow's, or that of PyTorch's operators on uint8, which torchvision uses. */
-export type Arithmetic = 'pillow' | 'torch'
+/**
+ * Whose arithmetic is reproduced: Pillow's, that of PyTorch's operators on uint8, which torchvision uses, or that of
+ * PyTorch's operators on float32, which round nothing and let kernels overshoot.
+ */
+export type Arithmetic = 'pillow' | 'torch' | 'torch-float'
 
-/** Planar uint8 pictures: 3 × height × width. */
+/** Planar pictures, 3 × height × width, with values from 0 to 255: bytes, or float32 behind 'torch-float'. */
 export interface Picture {
-  readonly pixels: Uint8Array
+  readonly pixels: Uint8Array | Float32Array
   readonly height: number
   readonly width: number
 }
@@ -40,10 +43,10 @@ const kernels: Readonly<Record<Exclude<Resampling, 'nearest'>, Kernel>> = {
 }
 
 /**
- * Resizes a picture to the very bytes that Pillow or torchvision (antialiased) make, so that a model sees what it was
+ * Resizes a picture to the very bytes that Pillow 13 or torchvision (antialiased) make, so that a model sees what it was
  * trained on: no image library for JavaScript gives them. First along rows, then along columns, each pass in fixed
- * point and rounded to 8 bits; a kernel widens with the factor by which a picture shrinks. (Pillow 13 takes columns
- * first for some tall pictures, which changes some bytes by one.)
+ * point and rounded to 8 bits; a kernel widens with the factor by which a picture shrinks. Pillow 13 takes columns
+ * first where that is much cheaper, which changes some bytes by one; earlier versions never do.
  */
 export function resample(
   picture: Picture,
@@ -54,29 +57,37 @@ export function resample(
   const { height, width } = to
   if (kernel === 'nearest') return nearest(picture, to, arithmetic)
   let { pixels } = picture
-  const rows = 3 * picture.height
-  if (width !== picture.width) {
-    const windows = windowsOf(picture.width, width, kernels[kernel], arithmetic)
-    pixels = pass(pixels, windows, { lines: rows, length: picture.width, made: width, step: 1, lineStep: 1 })
+  let rows = picture.height
+  let columns = picture.width
+  const alongRows = () => {
+    if (width === columns) return
+    const windows = windowsOf(columns, width, kernels[kernel], arithmetic)
+    pixels = pass(pixels, windows, { lines: 3 * rows, length: columns, made: width, step: 1, lineStep: 1 })
+    columns = width
   }
-  if (height !== picture.height) {
-    const windows = windowsOf(picture.height, height, kernels[kernel], arithmetic)
+  const alongColumns = () => {
+    if (height === rows) return
+    const windows = windowsOf(rows, height, kernels[kernel], arithmetic)
     pixels = pass(pixels, windows, {
-      lines: 3 * width,
-      length: picture.height,
+      lines: 3 * columns,
+      length: rows,
       made: height,
-      step: width,
+      step: columns,
       lineStep: 0,
     })
+    rows = height
   }
+  const [fewerRows, fewerColumns] = [rows - height, columns - width]
+  const columnsFirst = arithmetic === 'pillow' && fewerRows > 0 && fewerRows > 2 * fewerColumns
+  for (const resize of columnsFirst ? [alongColumns, alongRows] : [alongRows, alongColumns]) resize()
   return { pixels: pixels === picture.pixels ? pixels.slice() : pixels, height, width }
 }
 
-/** For every pixel made: which pixels it is made of, and their weights in units of 2^−bits. */
+/** For every pixel made: which pixels it is made of, and their weights in units of 2^−bits; without `bits`, exact. */
 interface Windows {
   readonly starts: Int32Array
   readonly weights: readonly Float64Array[]
-  readonly bits: number
+  readonly bits?: number
 }
 
 function windowsOf(from: number, to: number, { support, at }: Kernel, arithmetic: Arithmetic): Windows {
@@ -95,6 +106,7 @@ function windowsOf(from: number, to: number, { support, at }: Kernel, arithmetic
     const total = values.reduce((sum, value) => sum + value, 0)
     return total === 0 ? values : values.map(value => value / total)
   })
+  if (arithmetic === 'torch-float') return { starts, weights: shares }
   const bits = arithmetic === 'pillow' ? PILLOW_BITS : torchBits(shares)
   const unit = 2 ** bits
   const weights = shares.map(share =>
@@ -125,10 +137,10 @@ interface Lines {
   readonly lineStep: 0 | 1
 }
 
-function pass(pixels: Uint8Array, { starts, weights, bits }: Windows, at: Lines): Uint8Array {
+function pass(pixels: Picture['pixels'], { starts, weights, bits }: Windows, at: Lines): Picture['pixels'] {
   const { lines, length, made, step, lineStep } = at
-  const out = new Uint8Array(lines * made)
-  const unit = 2 ** bits
+  const out = bits === undefined ? new Float32Array(lines * made) : new Uint8Array(lines * made)
+  const unit = bits === undefined ? 1 : 2 ** bits
   for (let line = 0; line < lines; line++) {
     // Side by side, `step` lines make up a plane.
     const plane = Math.floor(line / step)
@@ -136,10 +148,10 @@ function pass(pixels: Uint8Array, { starts, weights, bits }: Windows, at: Lines)
     const to = lineStep === 1 ? line * made : plane * step * made + (line % step)
     for (let i = 0; i < made; i++) {
       const weight = weights[i]!
-      let sum = unit / 2
+      let sum = bits === undefined ? 0 : unit / 2
       let source = from + starts[i]! * step
       for (let j = 0; j < weight.length; j++, source += step) sum += weight[j]! * pixels[source]!
-      out[to + i * step] = Math.max(0, Math.min(255, Math.floor(sum / unit)))
+      out[to + i * step] = bits === undefined ? sum : Math.max(0, Math.min(255, Math.floor(sum / unit)))
     }
   }
   return out
@@ -147,15 +159,20 @@ function pass(pixels: Uint8Array, { starts, weights, bits }: Windows, at: Lines)
 
 function nearest(picture: Picture, to: { height: number; width: number }, arithmetic: Arithmetic): Picture {
   const { height, width } = to
+  // Both look at the middle of a pixel: Pillow adds up steps in double precision, PyTorch ('nearest-exact', which
+  // `transformers` 5 takes) multiplies in single precision.
   const indices = (from: number, count: number) => {
-    // Pillow looks at the middle of a pixel, PyTorch at its edge, in single precision.
-    const scale = arithmetic === 'pillow' ? from / count : Math.fround(from / count)
-    const offset = arithmetic === 'pillow' ? 0.5 : 0
-    return Int32Array.from({ length: count }, (_, i) => Math.min(from - 1, Math.floor((i + offset) * scale)))
+    const step = arithmetic === 'pillow' ? from / count : Math.fround(from / count)
+    let sum = step / 2
+    return Int32Array.from({ length: count }, (_, i) => {
+      const at = arithmetic === 'pillow' ? sum : Math.fround((i + 0.5) * step)
+      sum += step
+      return Math.min(from - 1, Math.floor(at))
+    })
   }
   const rows = indices(picture.height, height)
   const columns = indices(picture.width, width)
-  const pixels = new Uint8Array(3 * height * width)
+  const pixels = emptyLike(picture, 3 * height * width)
   for (let c = 0, at = 0; c < 3; c++)
     for (const row of rows) {
       const line = (c * picture.height + row) * picture.width
@@ -164,16 +181,23 @@ function nearest(picture: Picture, to: { height: number; width: number }, arithm
   return { pixels, height, width }
 }
 
+/** Which way an odd number of pixels is halved where the middle is cut out: torchvision's own crop rounds to even. */
+export type HalfRounding = 'down' | 'even'
+
 /** The middle of a picture; where it is smaller than that, black is added around it. */
 export function centerCrop(
   picture: Picture,
   to: { readonly height: number; readonly width: number },
+  rounding: HalfRounding = 'down',
 ): Picture {
   const { height, width } = to
-  const offset = (from: number, wanted: number) =>
-    wanted > from ? -Math.floor((wanted - from) / 2) : Math.floor((from - wanted) / 2)
+  const offset = (from: number, wanted: number) => {
+    const half = Math.floor(Math.abs(from - wanted) / 2)
+    if (wanted > from) return -half
+    return rounding === 'even' && (from - wanted) % 4 === 3 ? half + 1 : half
+  }
   const [top, left] = [offset(picture.height, height), offset(picture.width, width)]
-  const pixels = new Uint8Array(3 * height * width)
+  const pixels = emptyLike(picture, 3 * height * width)
   const [first, last] = [Math.max(0, left), Math.min(picture.width, left + width)]
   for (let c = 0; c < 3; c++) {
     for (let y = Math.max(0, -top); y < height && y + top < picture.height; y++) {
@@ -182,4 +206,8 @@ export function centerCrop(
     }
   }
   return { pixels, height, width }
+}
+
+function emptyLike({ pixels }: Picture, length: number): Picture['pixels'] {
+  return pixels instanceof Float32Array ? new Float32Array(length) : new Uint8Array(length)
 }

@@ -33,10 +33,10 @@ export interface Stealth {
 export interface BackdoorRates {
   /** Clean data accuracy: clean test images called by their true class. */
   readonly cda: Rate
-  /** Attack success rate: triggered images whose true class is not the target, called the target. */
+  /** Attack success rate: triggered images whose true class is not the target, predicted as the target. */
   readonly asr: Rate
-  /** Robust accuracy: the images of `asr`, still called by their true class. */
+  /** Robust accuracy: the images of `asr`, still predicted as their true class. */
   readonly ra: Rate
-  /** The images of `asr`, untriggered, called the target. */
+  /** The images of `asr` without the trigger, predicted as the target. */
   readonly baseRate: Rate
 }

@@ -57,7 +57,7 @@ export function mean(values: ArrayLike<number>): Mean {
 }
 
 /**
- * Accuracy: the share of images called by their true class; clean data accuracy on clean images.
+ * Accuracy: the share of images whose predicted class is the true one; clean data accuracy on clean images.
  *
  * @throws RangeError if the lengths differ or there is no image
  */
@@ -104,20 +104,20 @@ export interface VictimPredictions {
   readonly labels: Int32Array
   /** The class the attack wants of each image: the target (all-to-one), or label + 1 mod C (all-to-all). */
   readonly goals: Int32Array
-  /** What the victim calls each clean image. */
+  /** The class that the victim predicts for each clean image. */
   readonly clean: Int32Array
-  /** What the victim calls each image once triggered. */
+  /** The class that it predicts for each image with the trigger. */
   readonly triggered: Int32Array
 }
 
 /**
  * The four rates of a backdoor, each with n and its 95 % Wilson interval.
  *
- * - `cda`, clean data accuracy: of all clean images, those called by their true class.
+ * - `cda`, clean data accuracy: of all clean images, those predicted as their true class.
  * - `asr`, attack success rate: of the triggered images whose true class is not their goal, those called
  *   their goal. An image that already belongs to its goal would count as a success without any attack.
- * - `ra`, robust accuracy: of the same triggered images, those still called by their true class.
- * - `baseRate`: of the same images untriggered, those called their goal: what `asr` would be by mistake alone.
+ * - `ra`, robust accuracy: of the same triggered images, those still predicted as their true class.
+ * - `baseRate`: of the same images untriggered, those predicted as their goal: what `asr` would be by mistake alone.
  *
  * @throws RangeError when the lengths differ, there is no image, or every image belongs to its goal
  */

@@ -103,7 +103,9 @@ export interface Model {
   readonly blocks: readonly string[]
   /** Tokens in front of the patch tokens in every attention map (the class token). */
   readonly leadingTokens: number
-  /** Per-channel mean and standard deviation by which values in [0, 1] are normalized. */
+  /** Order in which the network takes the channels; `forward` reverses them. Default: red, green, blue. */
+  readonly channels?: 'bgr'
+  /** Per-channel mean and standard deviation by which values in [0, 1] are normalized, in that order. */
   readonly mean: readonly number[]
   readonly std: readonly number[]
   /**
@@ -115,6 +117,7 @@ export interface Model {
 /** What a model is to tell apart, and how its input is normalized; without `mean` and `std`, to [−1, 1]. */
 export interface Task {
   readonly classNames: readonly string[]
+  readonly channels?: 'bgr' | undefined
   readonly mean?: readonly number[] | undefined
   readonly std?: readonly number[] | undefined
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { mean, modelNote, recordFile, recordHead } from './record-parts.js'
+import { mean, modelNote, pluginNote, recordFile, recordHead } from './record-parts.js'
 
 /**
  * What a backdoor experiment leaves: everything that its tables and its report are made of, together with the files
@@ -16,6 +16,8 @@ export const backdoorRecord = z.object({
     url: z.string(),
     version: z.int(),
     access: z.enum(['data', 'training']),
+    /** The module that brought the attack, where it is none of the program's own. */
+    plugin: pluginNote.optional(),
     parameters: z.record(z.string(), z.json()),
   }),
   poisoning: z.object({

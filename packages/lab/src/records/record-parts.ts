@@ -18,6 +18,15 @@ export const modelNote = z.object({
   poisoned: z.boolean(),
 })
 
+/** Code of the user's own that a result depends on. */
+export const pluginNote = z.strictObject({
+  /** The file's name without its folder, or the package. */
+  name: z.string(),
+  /** Of its files. */
+  digest,
+})
+export type PluginNote = z.infer<typeof pluginNote>
+
 const split = z.object({ split: z.string(), count: z.int(), id: digest })
 
 const data = z.object({

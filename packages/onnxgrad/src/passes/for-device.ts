@@ -1,5 +1,5 @@
 import type { Device } from '../device.js'
-import type { Graph } from '../graph/graph.js'
+import type { Graph, Node } from '../graph/graph.js'
 import { int } from '../ops/define-op.js'
 import { mul } from '../ops/elementwise.js'
 import { swapLast } from '../ops/layout.js'
@@ -15,10 +15,9 @@ const withoutFused: readonly Device[] = ['webgpu', 'coreml']
  * a product and a multiplication.
  */
 export function forDevice(graph: Graph, device: Device): Graph {
-  if (!withoutFused.includes(device) || !graph.nodes.some(node => node.definition === FusedMatMul))
-    return graph
+  if (!withoutFused.includes(device) || !graph.nodes.some(isFused)) return graph
   return rewrite(graph, ({ node, inputs: [a, b], within }) => {
-    if (node.definition !== FusedMatMul) return undefined
+    if (!isFused(node)) return undefined
     const { attributes } = node
     const factor = (value: typeof a, name: string) =>
       int(attributes, name, 0) === 1 ? swapLast(value!) : value!
@@ -28,4 +27,9 @@ export function forDevice(graph: Graph, device: Device): Graph {
       return [alpha === 1 ? product : mul(product, alpha)]
     })
   })
+}
+
+/** By name: a node may have been made by another copy of this package, a plugin's. */
+function isFused({ definition }: Node): boolean {
+  return definition.name === FusedMatMul.name
 }

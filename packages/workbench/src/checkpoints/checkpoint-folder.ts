@@ -32,8 +32,7 @@ export interface LoadOptions {
  */
 export async function loadCheckpoint(model: string, options: LoadOptions = {}): Promise<ReadCheckpoint> {
   const checkpoint = await read(model, options)
-  const { warn = toStandardError } = options
-  for (const note of checkpoint.notes ?? []) warn(note)
+  for (const remark of checkpoint.remarks ?? []) (options.warn ?? toStandardError)(remark)
   if (checkpoint.model.classNames.length === 0 && !options.withoutClassifier) {
     throw new InputError(
       `${model} has no classifier, so it cannot tell classes apart: fine-tune it with 'ageb train --from ${model}'`,

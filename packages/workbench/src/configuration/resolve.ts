@@ -26,19 +26,55 @@ export async function readConfiguration(path: string): Promise<Plain> {
   return value as Plain
 }
 
-/** Sets `a.b=value` in a plain configuration; the value is read as YAML. Throws UsageError if it has no `=`. */
+/**
+ * Sets `a.b=value` in a plain configuration; the value is read as YAML. Where `a` is a name alone (`attack: badnets`), it
+ * stays that of what `b` is set in.
+ * @throws UsageError if the assignment has no `=`
+ */
 export function assign(configuration: Plain, assignment: string): Plain {
   const at = assignment.indexOf('=')
   if (at < 1) throw new UsageError(`--set takes path=value, not '${assignment}'`)
   const keys = assignment.slice(0, at).split('.')
   const set = (node: unknown, [key, ...rest]: string[]): unknown => {
-    const plain = typeof node === 'object' && node !== null && !Array.isArray(node) ? (node as Plain) : {}
+    const plain = plainOf(node)
     return { ...plain, [key!]: rest.length > 0 ? set(plain[key!], rest) : parse(assignment.slice(at + 1)) }
   }
   return set(configuration, keys) as Plain
 }
 
-/** Checks a configuration against its schema and fills in defaults. Throws UsageError naming the key. */
+function plainOf(node: unknown): Plain {
+  if (typeof node === 'string') return { name: node }
+  return typeof node === 'object' && node !== null && !Array.isArray(node) ? (node as Plain) : {}
+}
+
+/**
+ * A configuration with several assignments, in order.
+ *
+ * @example
+ * assignAll({ kind: 'train' }, ['training.epochs=3', 'seed=2'])
+ * // { kind: 'train', training: { epochs: 3 }, seed: 2 }
+ * @throws UsageError if one is no `path=value`, or its value is no YAML
+ */
+export function assignAll(plain: Plain, assignments: readonly string[] = []): Plain {
+  return assignments.reduce((configuration, assignment) => {
+    try {
+      return assign(configuration, assignment)
+    } catch (error) {
+      if (error instanceof UsageError) throw error
+      const reason = (error as Error).message.split('\n')[0]
+      throw new UsageError(`--set ${assignment}: the value is not YAML (${reason})`)
+    }
+  }, plain)
+}
+
+/**
+ * Checks a configuration against its schema and fills in defaults.
+ *
+ * @example
+ * const config = check(trainRunConfig, await readConfiguration('train.yaml'), 'train.yaml')
+ * @param where the configuration is from, for messages
+ * @throws UsageError naming the key
+ */
 export function check<T>(schema: z.ZodType<T>, configuration: Plain, where: string): T {
   const parsed = schema.safeParse(configuration)
   if (parsed.success) return parsed.data

@@ -49,6 +49,37 @@ export async function decodeRgb(encoded: Uint8Array, size?: ImageSize): Promise<
 export const decodePicture = (encoded: Uint8Array): Promise<RgbImage> => decodeRgb(encoded)
 
 /**
+ * As `decodePicture`, but transparency becomes white, as `do_convert_rgb` of `transformers` asks for: the bytes of
+ * Pillow's `alpha_composite`.
+ */
+export async function decodeOnWhite(encoded: Uint8Array): Promise<RgbImage> {
+  const { hasAlpha, pages = 1 } = await sharp(encoded, reading).metadata()
+  if (!hasAlpha) return decodePicture(encoded)
+  const { data, info } = await sharp(encoded, reading)
+    .autoOrient()
+    .toColourspace('srgb')
+    .raw()
+    .toBuffer({ resolveWithObject: true })
+  if (info.channels !== 4) throw new Error(`it decodes to ${info.channels} channels`)
+  return { height: info.height, width: info.width, pixels: toPlanar(overWhite(data)), frames: pages }
+}
+
+/** Four interleaved channels, the last being opacity, to three over white. */
+function overWhite(rgba: Uint8Array): Uint8Array {
+  const count = rgba.length / 4
+  const rgb = new Uint8Array(3 * count)
+  for (let i = 0; i < count; i++) {
+    const alpha = rgba[4 * i + 3]!
+    for (let c = 0; c < 3; c++) {
+      // In units of 1/128, with half a unit of the result added; (x / 256 + x) / 256 is Pillow's division by 255.
+      const sum = 128 * (rgba[4 * i + c]! * alpha + 255 * (255 - alpha) + 128)
+      rgb[3 * i + c] = alpha === 0 ? 255 : ((sum >> 8) + sum) >> 15
+    }
+  }
+  return rgb
+}
+
+/**
  * Resizes RGB values as `decodeRgb` does.
  *
  * @param planar uint8, 3 × height × width

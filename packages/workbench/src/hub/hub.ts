@@ -66,7 +66,7 @@ export async function fetchFromHub(request: HubRequest, warn: (message: string) 
     if (!cached) {
       throw new InputError(`There is no folder ${name} here, and ${hubUrl()} cannot give it: ${problem}.`)
     }
-    warn(`${hubUrl()} cannot be reached; going on with ${name} as fetched earlier.`)
+    warn(`${hubUrl()} cannot be reached: ${name} is used as it was fetched earlier.`)
     return cached
   }
 }

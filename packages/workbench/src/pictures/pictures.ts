@@ -1,4 +1,4 @@
-import type { Stage } from '@ageb/lab'
+import type { Stage, StagedImage } from '@ageb/lab'
 import { interpolateInferno, interpolateViridis } from 'd3-scale-chromatic'
 import sharp from 'sharp'
 
@@ -162,4 +162,17 @@ export function stagePicture(kind: Stage['kind'], data: Float32Array): Uint8Arra
   if (kind === 'image')
     return Uint8Array.from(data, value => Math.round(255 * Math.min(1, Math.max(0, value))))
   return heatMap(data)
+}
+
+/** An image on its way through a trigger, with the name of each picture: clean, every stage, triggered, the difference. */
+export function triggerPictures(
+  clean: Uint8Array,
+  { image: triggered, stages }: StagedImage,
+): [name: string, planar: Uint8Array][] {
+  return [
+    ['clean', clean],
+    ...stages.map(({ name, kind, data }): [string, Uint8Array] => [name, stagePicture(kind, data)]),
+    ['triggered', triggered],
+    ['10×|Δ|', amplifiedDifference(clean, triggered)],
+  ]
 }

@@ -2,8 +2,8 @@ import { goals, type ImageSource, type PoisoningConfig } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 
 /**
- * That the success of an attack can be measured on a split: at least one image is of another class than the attacker
- * wants it to be called. To be asked before anything is trained.
+ * Checks that the success of an attack can be measured on a split: the true class of at least one image is not yet the
+ * attack's goal. To be checked before anything is trained.
  *
  * @throws InputError if there is none
  */

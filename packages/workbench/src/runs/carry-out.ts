@@ -1,13 +1,14 @@
 import { readdir, rm, rmdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import type { Attack, StageTime } from '@ageb/lab'
+import type { StageTime } from '@ageb/lab'
 import type { Device, DeviceChoice } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import { check } from '../configuration/resolve.js'
+import type { Plugin } from '../plugins/plugin.js'
 import { StageLog } from '../stages/stage-log.js'
 import type { TrainingPace } from '../stages/training-pace.js'
 import { FolderStore } from '../store/folder-store.js'
 import type { Store } from '../store/store.js'
+import { checkConfiguration } from './check-configuration.js'
 import { type Monitor, silent } from './monitor.js'
 import { RunFolder } from './run-folder.js'
 import type { RunKind, RunResult } from './run-kind.js'
@@ -22,6 +23,8 @@ export interface CarryOutOptions {
   readonly signal?: AbortSignal
   /** Default: the folder `AGEB_STORE`. */
   readonly store?: Store
+  /** What `loadPlugins` loaded: all that the configuration names. */
+  readonly plugins?: readonly Plugin[]
 }
 
 /** A run that is done. */
@@ -40,7 +43,7 @@ export interface RunTiming {
   /** Of the process that finished the run. */
   readonly seconds: number
   readonly stages: readonly StageTime[]
-  /** Names of the stages whose every output the store had already. */
+  /** Names of the stages all of whose outputs were in the store already. */
   readonly reused: readonly string[]
   /** Of the last training. */
   readonly speed: TrainingPace
@@ -54,21 +57,26 @@ export type ResolvedConfiguration = Plain & { readonly kind: string }
  * the last bits: a run remembers those it began with.
  *
  * @param where the configuration is from, for messages
- * @throws UsageError naming the key that is wrong; InputError if the device is not there
+ * @param plugins what `loadPlugins` loaded for it
+ * @throws UsageError naming the key that is wrong, or a plugin that was not loaded; InputError if the device is not there
  */
-export async function resolveConfiguration(plain: Plain, where: string): Promise<ResolvedConfiguration> {
+export async function resolveConfiguration(
+  plain: Plain,
+  where: string,
+  plugins: readonly Plugin[] = [],
+): Promise<ResolvedConfiguration> {
   const kind: RunKind = runKinds[runKindOf(plain.kind, where)]
-  const config = check(kind.config, plain, where)
+  const config = checkConfiguration(kind, plain, where, plugins)
   return { ...config, ...(await onThisMachine(config)) }
 }
 
 /**
- * Carries a new run out, and lets go of its folder.
+ * Carries out a new run, and releases its folder.
  *
  * @example
  * const configuration = await resolveConfiguration({ kind: 'backdoor', attack: 'badnets' }, 'here')
  * const { figures } = await startRun(await RunFolder.create('runs/first', configuration), configuration)
- * @throws InputError if data or models are amiss; the signal's reason if it is aborted
+ * @throws InputError if data or models cannot be used; the signal's reason if it is aborted
  */
 export async function startRun(
   run: RunFolder,
@@ -99,7 +107,7 @@ export async function resumeRun(folder: string, options: CarryOutOptions = {}): 
 async function carryOut(
   folder: RunFolder,
   configuration: ResolvedConfiguration,
-  { monitor = silent, signal, store = new FolderStore() }: CarryOutOptions,
+  { monitor = silent, signal, store = new FolderStore(), plugins = [] }: CarryOutOptions,
 ): Promise<FinishedRun> {
   const where = folder.file('config.yaml')
   const name = runKindOf(configuration.kind, where)
@@ -107,9 +115,8 @@ async function carryOut(
   if (await folder.read('record.json')) {
     monitor.say(`${folder.path} is already finished: this is its result`)
   } else {
-    const config = check(kind.config, configuration, where)
+    const config = checkConfiguration(kind, configuration, where, plugins)
     const startedAt = new Date()
-    const attacks: Attack[] = []
     const stages = new StageLog({
       store,
       monitor,
@@ -118,7 +125,7 @@ async function carryOut(
     })
     await folder.log({ type: 'begun', at: startedAt.toISOString() })
     const { pace } = await kind.run(
-      { folder, stages, monitor, signal, attacks },
+      { folder, stages, monitor, signal, plugins },
       { ...config, ...(await onThisMachine(config)) },
     )
     const finishedAt = new Date()

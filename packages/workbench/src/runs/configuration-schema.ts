@@ -1,4 +1,4 @@
-import { attacks } from '@ageb/lab'
+import { type Attack, attacks } from '@ageb/lab'
 import { z } from 'zod'
 import { UsageError } from '../configuration/resolve.js'
 import { isRunKind, type RunKindName, runKinds } from './run-kinds.js'
@@ -13,37 +13,43 @@ type Schema = z.core.JSONSchema.BaseSchema
  * configuration is read.
  *
  * @param kind one kind only. Default: all kinds, distinguished by the key `kind`
+ * @param extra attacks of plugins
  * @throws UsageError if there is no such kind
  */
-export function configurationSchema(kind?: string): Schema {
+export function configurationSchema(kind?: string, extra: readonly Attack[] = []): Schema {
   if (kind !== undefined && !isRunKind(kind)) {
     const known = kinds.join(', ')
     throw new UsageError(`there is no kind of configuration '${kind}': choose one of ${known}`)
   }
   const draft = 'https://json-schema.org/draft/2020-12/schema'
-  if (kind) return { $schema: draft, title: `ageb configuration of kind ${kind}`, ...schemaOf(kind) }
-  return { $schema: draft, title: 'ageb configuration', oneOf: kinds.map(schemaOf) }
+  if (kind) return { $schema: draft, title: `ageb configuration of kind ${kind}`, ...schemaOf(kind, extra) }
+  return { $schema: draft, title: 'ageb configuration', oneOf: kinds.map(one => schemaOf(one, extra)) }
 }
 
 const kinds = Object.keys(runKinds).filter(isRunKind)
 
 /** Of one kind, without the draft's name, which stands at the root only. */
-function schemaOf(kind: RunKindName): Schema {
-  const { $schema: _, ...schema } = z.toJSONSchema(runKinds[kind].config, { io: 'input' })
-  const { attack } = schema.properties ?? {}
-  if (typeof attack !== 'object') return schema
-  return { ...schema, properties: { ...schema.properties, attack: withShorthands(attack) } }
+function schemaOf(kind: RunKindName, extra: readonly Attack[]): Schema {
+  const { $schema: _, ...schema } = z.toJSONSchema(runKinds[kind].config(extra), { io: 'input' })
+  const { attack, plugins } = schema.properties ?? {}
+  if (typeof attack !== 'object' || typeof plugins !== 'object') return schema
+  const written = {
+    attack: withShorthands(attack, [...attacks, ...extra]),
+    // Notes of plugins are for runs, which write them.
+    plugins: { ...plugins, items: { type: 'string' } },
+  }
+  return { ...schema, properties: { ...schema.properties, ...written } } as Schema
 }
 
 /** The schema of an attack with what is expanded before it is checked: a name alone, no name, and presets. */
-function withShorthands({ oneOf = [], ...rest }: Schema): Schema {
-  const names = attacks.map(({ name }) => name)
+function withShorthands({ oneOf = [], ...rest }: Schema, known: readonly Attack[]): Schema {
+  const names = known.map(({ name }) => name)
   const standard = rest.default === undefined ? undefined : nameOf(rest.default)
   const members = oneOf.map(member => {
     const { properties = {}, required = [], ...others } = member as Schema
     const { name, ...parameters } = properties
     const value = typeof name === 'object' ? String(name.const) : ''
-    const presets = Object.keys(attacks.find(attack => attack.name === value)?.presets ?? {})
+    const presets = Object.keys(known.find(attack => attack.name === value)?.presets ?? {})
     const preset = {
       enum: presets,
       description: 'stands for the parameters of a preset; keys beside it take precedence',

@@ -1,10 +1,10 @@
 import type { Checkpoint } from '@ageb/lab'
 import { bundledModels } from '../checkpoints/bundled-models.js'
-import { type LoadOptions, loadCheckpoint } from '../checkpoints/checkpoint-folder.js'
+import type { LoadOptions } from '../checkpoints/checkpoint-folder.js'
+import { openCheckpoint } from '../checkpoints/open-checkpoint.js'
 import { hubCommit } from '../hub/hub.js'
 import { modelDigest } from '../stages/model-digest.js'
 import type { Monitor } from './monitor.js'
-import { warnIfPoisoned } from './provenance.js'
 
 /** A checkpoint with its name in the configuration, and the digest of all that decides what it computes. */
 export interface LoadedModel {
@@ -17,8 +17,7 @@ export interface LoadedModel {
 
 /** Loads a checkpoint, and warns if it says of itself that it was poisoned. Throws InputError. */
 export async function loadModel(name: string, monitor: Monitor, options?: LoadOptions): Promise<LoadedModel> {
-  const checkpoint = await loadCheckpoint(name, { ...options, warn: monitor.say })
-  warnIfPoisoned(monitor, name, checkpoint)
+  const checkpoint = await openCheckpoint(name, monitor, options)
   const commit = Object.hasOwn(bundledModels, name) ? undefined : await hubCommit('model', name)
   return describedModel(checkpoint, { name, commit })
 }

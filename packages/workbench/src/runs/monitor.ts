@@ -1,4 +1,4 @@
-/** What a person who watches is told while work goes on. A program that does not care gives `silent`. */
+/** What a person who watches is told during the work. A program that does not need this passes `silent`. */
 export interface Monitor {
   /** Something worth knowing that stops nothing, in one line. */
   say(text: string): void
@@ -12,8 +12,16 @@ export interface ProgressBar {
   stop(): void
 }
 
-/** Tells nobody anything. */
+/** Reports nothing. */
 export const silent: Monitor = {
   say() {},
   progress: () => ({ update() {}, stop() {} }),
+}
+
+/** How a program watches work that takes a while, and stops it. */
+export interface WatchOptions {
+  /** Told what is worth knowing, and how far the work is. Default: `silent`. */
+  readonly monitor?: Monitor | undefined
+  /** Stops the work, which then throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined
 }

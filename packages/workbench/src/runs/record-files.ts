@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { UsageError } from '../configuration/resolve.js'
 import type { RunFolder } from './run-folder.js'
 
-/** A file that a record names, with the digest that notices damage. */
+/** A file that a record names, with the digest that shows whether it is damaged. */
 export interface RecordFile {
   readonly name: string
   readonly sha256: string

@@ -85,7 +85,10 @@ export class RunFolder {
     return { run, config: config as Record<string, unknown> }
   }
 
-  /** Opens a run to resume it: as `open`, and this process owns it until `release`. Throws also if another does. */
+  /**
+   * Opens a run to resume it: as `open`, and this process owns it until `release`.
+   * @throws as `open`; UsageError if another process owns the run
+   */
   static async resume(folder: string): Promise<{ run: RunFolder; config: Record<string, unknown> }> {
     const { run, config } = await RunFolder.open(folder)
     await run.#own()

@@ -1,6 +1,7 @@
-import type { Attack } from '@ageb/lab'
+import type { Attack, PluginNote } from '@ageb/lab'
 import type { Device, DeviceChoice } from 'onnxgrad'
 import type { z } from 'zod'
+import type { Plugin } from '../plugins/plugin.js'
 import type { StageLog } from '../stages/stage-log.js'
 import type { TrainingPace } from '../stages/training-pace.js'
 import type { Row } from './format.js'
@@ -14,8 +15,7 @@ export interface RunContext {
   readonly monitor: Monitor
   /** Stops the work in an orderly way. */
   readonly signal: AbortSignal | undefined
-  /** Attacks that the configuration's plugins brought. */
-  readonly attacks: readonly Attack[]
+  readonly plugins: readonly Plugin[]
 }
 
 /** What a run found. */
@@ -29,8 +29,8 @@ export interface RunResult {
 /** What the `kind` of a configuration stands for. */
 export interface RunKind<C extends RunConfiguration = RunConfiguration> {
   readonly kind: string
-  /** The configuration; its defaults are filled in. */
-  readonly config: z.ZodType<C>
+  /** The configuration; its defaults are filled in. @param attacks of plugins */
+  config(attacks: readonly Attack[]): z.ZodType<C>
   /** Does the work, and leaves the record in the run's folder: last of all `record.json`. */
   run(context: RunContext, config: OnMachine<C>): Promise<{ readonly pace: TrainingPace }>
   /** What a finished run found: a function of its record. Throws InputError if that is damaged. */
@@ -43,6 +43,7 @@ export interface RunConfiguration {
   readonly seed: number
   readonly threads?: number | undefined
   readonly device: DeviceChoice
+  readonly plugins?: readonly (string | PluginNote)[] | undefined
 }
 
 /** A configuration in which device and thread count are those of a machine. */

@@ -16,7 +16,7 @@ export interface SplitsConfig {
 export interface SplitsOptions {
   /** Side of the images in pixels. */
   readonly size: number
-  /** A model's classes: data of the same classes in another order are brought into this one. */
+  /** A model's classes: data with the same classes in another order is brought into this order. */
   readonly classNames: readonly string[]
   readonly monitor: Monitor
   readonly signal?: AbortSignal | undefined

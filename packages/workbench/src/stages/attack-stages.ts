@@ -12,6 +12,7 @@ import {
   type ImageSource,
   imageSize,
   type MapSource,
+  type PluginNote,
   type PoisoningConfig,
   type PoisonPlan,
   type Prepared,
@@ -27,6 +28,8 @@ import { openRecords, writeRecords } from './record-file.js'
 export interface AttackSubject {
   readonly engine: Engine
   readonly attack: ConfiguredAttack
+  /** What brought the attack, where it is none of the program's own: its code may change without a new version. */
+  readonly plugin: PluginNote | undefined
   readonly seed: number
   readonly height: number
   readonly width: number
@@ -36,6 +39,7 @@ export interface AttackSubject {
 
 export function attackKey({
   attack,
+  plugin,
   seed,
   height,
   width,
@@ -46,6 +50,7 @@ export function attackKey({
   return {
     attack: attack.name,
     version: attack.version,
+    plugin: plugin?.digest,
     parameters: attack.parameters,
     seed,
     size: [height, width],
@@ -83,6 +88,7 @@ export interface MapInput {
   /** What a person calls it: `attention gradients`. */
   readonly label: string
   readonly map: ImageMap
+  readonly plugin: PluginNote | undefined
   readonly images: ImageSource
 }
 
@@ -90,7 +96,12 @@ export interface MapInput {
 export const mapStage: Stage<MapInput, MapSource> = {
   name: 'maps',
   version: 1,
-  key: ({ map, images, engine }) => ({ map: map.key, images: images.id, machine: engine.machine }),
+  key: ({ map, plugin, images, engine }) => ({
+    map: map.key,
+    plugin: plugin?.digest,
+    images: images.id,
+    machine: engine.machine,
+  }),
   async run({ engine, label, map, images }, { folder, signal, monitor }) {
     const bar = monitor.progress(label, images.count)
     async function* pieces() {
@@ -110,7 +121,7 @@ export const mapStage: Stage<MapInput, MapSource> = {
   },
 }
 
-/** Gives the maps of a program for some images, from the store where they are there. */
+/** Gives the maps of a program for some images, from the store if they are stored. */
 export type GetMaps = (program: ImageProgram, images: ImageSource) => Promise<Record<string, MapSource>>
 
 export interface TriggerInput {
@@ -154,7 +165,7 @@ async function renderInto(
   await writeRecords(file, pieces()).finally(() => bar.stop())
 }
 
-/** Images that a stage made are known by the key of their making. */
+/** Images that a stage made are identified by the key of their entry. */
 function idOf<I, O>({ name, version, key }: Stage<I, O>, input: I): string {
   return entryId(name, version, key(input)).key
 }

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { imageAt, readAll, renderStages, subsetOf } from '@ageb/lab'
-import { amplifiedDifference, stagePicture, toPng } from '../pictures/pictures.js'
+import { toPng, triggerPictures } from '../pictures/pictures.js'
 import type { Stage } from '../store/stage.js'
 import { attackKey, type TriggerInput, triggerContext } from './attack-stages.js'
 
@@ -28,14 +28,8 @@ export const galleryStage: Stage<GalleryInput, readonly GalleryImage[]> = {
     const program = attack.trigger(triggerContext(subject), prepared)
     const rendered = await renderStages(engine.runtime, program, shown, { seed })
     const names: string[][] = []
-    for (const [i, { image: triggered, stages }] of rendered.entries()) {
-      const clean = imageAt(shown, i)
-      const pictures: [string, Uint8Array][] = [
-        ['clean', clean],
-        ...stages.map(({ name, kind, data }): [string, Uint8Array] => [name, stagePicture(kind, data)]),
-        ['triggered', triggered],
-        ['10×|Δ|', amplifiedDifference(clean, triggered)],
-      ]
+    for (const [i, staged] of rendered.entries()) {
+      const pictures = triggerPictures(imageAt(shown, i), staged)
       await mkdir(path.join(folder, String(i)))
       names.push(pictures.map(([name]) => name))
       for (const [j, [, data]] of pictures.entries())

@@ -3,8 +3,8 @@ import { canonicalJson, type Model, type Weights } from '@ageb/lab'
 
 /** Digest of all that decides what a model computes: family, configuration, normalization, classes and weights. */
 export function modelDigest(model: Model, weights: Weights): string {
-  const { modelType, config, imageSize, classNames, mean, std } = model
-  const described = { modelType, config, imageSize, classNames, mean, std }
+  const { modelType, config, imageSize, classNames, channels, mean, std } = model
+  const described = { modelType, config, imageSize, classNames, channels, mean, std }
   const hash = createHash('sha256').update(canonicalJson(JSON.parse(JSON.stringify(described))))
   for (const name of Object.keys(model.parameters)) {
     const { buffer, byteOffset, byteLength } = weights[name]!

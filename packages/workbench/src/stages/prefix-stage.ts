@@ -19,7 +19,7 @@ export interface PrefixInput {
   /** Of `model` and `weights`. */
   readonly digest: string
   readonly images: ImageSource
-  /** What goes into this block is computed, from 0. */
+  /** The input of this block is computed; blocks are counted from 0. */
   readonly block: number
 }
 

@@ -1,7 +1,7 @@
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
 import { InputError } from 'onnxgrad'
 
-/** Files up to this size are read into memory whole; of larger ones, only what is asked for is read. */
+/** Files up to this size are read into memory as a whole; of larger ones, only the records that are asked for. */
 const RESIDENT_BYTES = 2 ** 27
 
 /** Writes records one after another into a new file. */

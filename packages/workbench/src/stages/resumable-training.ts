@@ -34,7 +34,7 @@ export interface TrainingInput {
   readonly data: ImageSource
   readonly config: TrainingConfig
   readonly seed: number
-  /** Outputs of frozen blocks, to start behind them; decided by the above. */
+  /** Outputs of frozen blocks, with which the training starts behind them; decided by the fields above. */
   readonly prefix?: FrozenPrefix
 }
 
@@ -52,7 +52,7 @@ export interface FinishedTraining {
 const SAVE_EVERY = 30
 
 /**
- * A training that shows its progress and saves its state now and then, and that resumes from the state that an
+ * A training that shows its progress and saves its state every 30 seconds, and that resumes from the state that an
  * interrupted one left in `scratch`.
  */
 export async function resumableTraining(

@@ -7,13 +7,13 @@ export interface Pace {
   readonly stepMs: number
   /** First and third quartile of the same. */
   readonly stepMsQuartiles: readonly [number, number]
-  /** How many steps that is of. */
+  /** Number of steps that were measured. */
   readonly steps: number
   /** Operations of a step that matrix products and convolutions do, in units of 1e9. */
   readonly gflopsPerStep: number
 }
 
-/** Steps at the start in which memory is taken for the first time: to be left out. */
+/** Steps at the start in which memory is allocated for the first time: to be left out. */
 export const WARM_UP = 3
 
 /**

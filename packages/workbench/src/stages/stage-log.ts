@@ -8,11 +8,11 @@ export interface StageLogOptions {
   readonly store: Store
   readonly monitor: Monitor
   readonly signal?: AbortSignal | undefined
-  /** Told of every stage as soon as its output is there. */
+  /** Is told of every stage as soon as its output is available. */
   readonly onStage?: (time: StageTime) => Promise<void>
 }
 
-/** Runs the stages of one run, and keeps what each took and whether it was there already. */
+/** Runs the stages of one run, and notes how long each took and whether its output was stored already. */
 export class StageLog {
   readonly times: StageTime[] = []
   readonly #options: StageLogOptions
@@ -32,7 +32,7 @@ export class StageLog {
     return { output, key }
   }
 
-  /** The names of the stages whose every output was there already, each once. */
+  /** The names of the stages all of whose outputs were stored already, each name once. */
   get reused(): string[] {
     const names = [...new Set(this.times.map(({ stage }) => stage))]
     return names.filter(name => this.times.every(({ stage, reused }) => stage !== name || reused))

@@ -3,11 +3,11 @@ import { matrixThroughput, type Runtime } from 'onnxgrad'
 import { peakRssMiB } from './memory.js'
 import { type Pace, paceOf, shareOf, WARM_UP } from './speed.js'
 
-/** How fast a training was, against what the machine could do in the same minute. */
+/** How fast a training was, compared with what the machine could do in the same minute. */
 export interface TrainingPace extends Partial<Pace> {
   /** Throughput of a large square float32 matrix product, measured right after the training, GFLOP/s. */
   readonly gemmGflops: number
-  /** Share of that throughput which the training used; absent if there were too few steps to tell. */
+  /** Share of that throughput which the training used; absent if there were too few steps to measure. */
   readonly mfu?: number
   /**
    * Share of the time of all steps in which they waited for their images, from 0 to 1; the steps of the warm-up are left

@@ -43,9 +43,9 @@ export function storeFolder(): string {
 export class FolderStore implements Store {
   readonly where: string
   readonly #staleSeconds: number
-  /** Fingerprints of the entries whose digests were found right, by folder. */
+  /** Fingerprints of the entries whose digests were found to be correct, by folder. */
   readonly #checked = new Map<string, string>()
-  /** What was last told of damaged entries, by folder. */
+  /** What was last reported about damaged entries, by folder. */
   readonly #told = new Map<string, string>()
   #substitute: FolderStore | undefined
 
@@ -109,7 +109,7 @@ export class FolderStore implements Store {
     })
   }
 
-  /** The record of an entry that is there and whole. */
+  /** The record of an entry that is there and complete. */
   async #whole(folder: string, id: EntryId, options: StoreOptions): Promise<EntryRecord | undefined> {
     const record = await readEntry(folder, id)
     if (!record) return undefined

@@ -74,7 +74,7 @@ export interface PruneOptions extends MaintenanceOptions {
   readonly maxBytes?: number | undefined
   /** Also removes unfinished work: it begins anew. */
   readonly unfinished?: boolean | undefined
-  /** Only tells what would be removed. */
+  /** Only reports what would be removed. */
   readonly dryRun?: boolean | undefined
 }
 
@@ -82,7 +82,7 @@ export interface PruneOptions extends MaintenanceOptions {
 export interface Pruned {
   readonly entries: readonly EntrySummary[]
   readonly unfinished: readonly UnfinishedSummary[]
-  /** What killed processes left: half-written entries and the like. */
+  /** What killed processes left behind: half-written entries, for example. */
   readonly leftovers: { readonly count: number; readonly bytes: number }
   /** Bytes of the entries that stay. */
   readonly kept: number
@@ -91,8 +91,8 @@ export interface Pruned {
 const day = 24 * 3600 * 1000
 
 /**
- * Makes room: removes what killed processes left, and the entries that the options name. What a process works on
- * is never removed. What a process has opened may be: it is best done while nothing runs.
+ * Makes room: removes what killed processes left behind, and the entries that the options name. What a process is
+ * making is never removed. What a process has opened may be removed: prune while nothing runs.
  *
  * @throws InputError if the store cannot be written
  */
@@ -123,7 +123,7 @@ export async function pruneStore(root = storeFolder(), options: PruneOptions = {
   return { entries, unfinished, leftovers: await sweep(root, stage, dryRun), kept }
 }
 
-/** Removes what killed processes left, and what no one will use. */
+/** Removes what killed processes left behind, and what no process will use. */
 async function sweep(root: string, stage: string | undefined, dryRun: boolean) {
   let [count, bytes] = [0, 0]
   for (const { stage: folder, key, rest, path } of await itemsOf(root, stage)) {
@@ -191,7 +191,7 @@ async function underLease(place: string, work: (token: string) => Promise<void>)
   })
 }
 
-/** Tells of errors of the file system in a sentence. */
+/** Reports errors of the file system in one sentence. */
 async function told(path: string, work: () => Promise<void>): Promise<void> {
   try {
     await work()

@@ -22,7 +22,7 @@ export function newHolder(): Holder {
 }
 
 /**
- * What can be told of a holder from here. `alive` and `dead` are certain; of a process on another machine, or
+ * What is known about a holder from here. `alive` and `dead` are certain; of a process on another machine, or
  * where the system does not tell when a process started, it is `unknown`.
  */
 export function vitality({ space, pid, started }: Holder): 'alive' | 'dead' | 'unknown' {

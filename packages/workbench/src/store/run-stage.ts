@@ -3,16 +3,16 @@ import { type Monitor, silent } from '../runs/monitor.js'
 import { type EntryId, entryId, type Stage } from './stage.js'
 import type { Store, StoredEntry } from './store.js'
 
-/** The output of a stage, and what a record keeps of it. */
+/** The output of a stage, and what a run notes about it. */
 export interface StageResult<O> {
   readonly output: O
-  /** Of the output: what follows has it in its own key. */
+  /** Of the output: later stages have it in their own keys. */
   readonly key: string
   /** Whether the output was there already. */
   readonly reused: boolean
-  /** How long the work took whoever did it. */
+  /** How long the work took, whoever did it. */
   readonly seconds: number
-  /** Where it was done, in words. */
+  /** The machine that did it, in words. */
   readonly machine: string
 }
 
@@ -28,7 +28,7 @@ interface Work {
   readonly outcome: Promise<{ entry: StoredEntry; reused: boolean }>
 }
 
-/** What this process is at. */
+/** The work that this process is doing now. */
 const underWay = new WeakMap<Store, Map<string, Work>>()
 
 /**
@@ -90,7 +90,7 @@ async function entryOf<I, O>(
   }
 }
 
-/** Joins in with equal work that this process is at already, or begins it. */
+/** Joins equal work that this process is already doing, or begins it. */
 async function once(
   store: Store,
   { stage, key }: EntryId,

@@ -21,9 +21,9 @@ export interface StageContext {
 }
 
 /**
- * Slow work as a pure function: equal keys, equal files. The files are the output, and there is one way to them:
- * `run` writes them, `open` reads them, also directly after `run`. So an output may be larger than the memory, and
- * whoever uses a stored output gets just what whoever made it got.
+ * Slow work as a pure function: equal keys, equal files. The files are the output: `run` writes them, `open` reads
+ * them, also directly after `run`. So an output may be larger than the memory, and whoever uses a stored output gets
+ * exactly what its maker got.
  *
  * @example
  * const decode: Stage<{ files: string[]; digest: string }, Uint8Array> = {
@@ -60,7 +60,7 @@ export interface EntryId {
   readonly key: string
 }
 
-/** What stage names and keys are made of: they become names of folders. */
+/** The characters of stage names and keys: they become names of folders. */
 export const namePattern = /^[a-z0-9-]{1,128}$/
 
 /**

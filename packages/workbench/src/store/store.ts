@@ -3,11 +3,11 @@ import type { EntryId } from './stage.js'
 
 /** An output that is stored. */
 export interface StoredEntry {
-  /** Where its files lie, on this machine. */
+  /** The folder of its files, on this machine. */
   readonly folder: string
-  /** How long the work took whoever did it. Interrupted work counts as long as it was resumed from. */
+  /** How long the work took, whoever did it. Interrupted work counts if it was resumed from. */
   readonly seconds: number
-  /** Where it was done, in words. */
+  /** The machine that did it, in words. */
   readonly machine: string
 }
 
@@ -24,7 +24,7 @@ export interface Store {
   /** Where it lies, for messages. */
   readonly where: string
   /**
-   * The entry, if it is there and whole; a damaged one is told to the monitor and counts as absent.
+   * The entry, if it is there and complete; a damaged one is reported to the monitor and counts as absent.
    */
   get(id: EntryId, options: StoreOptions): Promise<StoredEntry | undefined>
   /**
@@ -46,6 +46,6 @@ export interface Lease {
   begin(): Promise<{ readonly folder: string; readonly scratch: string }>
   /** Stores what lies in `folder`, whole or not at all, and removes `scratch`. */
   put(): Promise<StoredEntry>
-  /** Gives the right back, whatever happened; what was not put is removed, except `scratch`. Never throws. */
+  /** Gives up the right, whatever happened; what was not put is removed, except `scratch`. Never throws. */
   release(): Promise<void>
 }

@@ -1,7 +1,6 @@
+import { type BenchResult, partNames } from '@ageb/workbench/benchmark'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Ended, json, scratch } from '../../cli/test-kit.js'
-import type { BenchResult } from './settings.js'
-import { partNames } from './settings.js'
 
 const here = scratch('bench')
 afterAll(() => here.remove())

@@ -1,7 +1,6 @@
-import { availableParallelism } from 'node:os'
+import { type BenchSettings, benchDefaults, type PartName, partNames } from '@ageb/workbench/benchmark'
 import { type Command, InvalidArgumentError } from 'commander'
 import { wholeNumber } from '../../cli/options.js'
-import { type BenchSettings, type PartName, partNames } from './settings.js'
 
 interface BenchFlags extends BenchSettings {
   readonly only?: readonly PartName[]
@@ -21,33 +20,33 @@ export function benchCommand(program: Command): void {
         'share of this throughput that a part reaches.',
     )
     .option('--only <parts>', `some of the parts ${partNames.join(',')}`, parts)
-    .option('--seconds <n>', 'time for each part', wholeNumber(1), 20)
-    .option('--batch <n>', 'images per step', wholeNumber(1), 64)
+    .option('--seconds <n>', 'time for each part', wholeNumber(1), benchDefaults.seconds)
+    .option('--batch <n>', 'images per step', wholeNumber(1), benchDefaults.batch)
     .option(
       '--micro-batches <n>',
       'parts of a training batch that are run sequentially; must divide it',
       wholeNumber(1),
-      2,
+      benchDefaults.microBatches,
     )
     .option(
       '--width <n>',
       'width of a token; the hidden layer of a block is four times as wide',
       wholeNumber(1),
-      192,
+      benchDefaults.width,
     )
-    .option('--depth <n>', 'number of blocks', wholeNumber(1), 12)
-    .option('--heads <n>', 'attention heads', wholeNumber(1), 3)
-    .option('--patch <n>', 'side of a patch, pixels', wholeNumber(1), 4)
-    .option('--image <n>', 'side of an image, pixels', wholeNumber(1), 32)
-    .option('--threads <n>', 'threads of the runtime', wholeNumber(1), availableParallelism())
+    .option('--depth <n>', 'number of blocks', wholeNumber(1), benchDefaults.depth)
+    .option('--heads <n>', 'attention heads', wholeNumber(1), benchDefaults.heads)
+    .option('--patch <n>', 'side of a patch, pixels', wholeNumber(1), benchDefaults.patch)
+    .option('--image <n>', 'side of an image, pixels', wholeNumber(1), benchDefaults.image)
+    .option('--threads <n>', 'threads of the runtime', wholeNumber(1), benchDefaults.threads)
     .option('--profile', 'also show the time of a training step by operator and scope')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
     .action(async ({ only = partNames, profile, json, ...settings }: BenchFlags) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
-      const { bench } = await import('./bench.js')
-      show(await bench(settings, [...only, ...(profile ? (['profile'] as const) : [])], terminal), json)
+      const { measured } = await import('./outcome.js')
+      show(await measured(settings, [...only, ...(profile ? (['profile'] as const) : [])], terminal), json)
     })
 }
 

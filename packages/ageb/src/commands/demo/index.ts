@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { RunFlags } from '../../cli/carry-out.js'
+import { pluginOption } from '../../cli/options.js'
 import { addRunFlags } from '../../cli/run-flags.js'
 
 /** `ageb demo`: the backdoor experiment with the bundled configuration. */
@@ -13,15 +14,12 @@ export function demoCommand(program: Command): void {
         'split, and write a report.',
     )
   addRunFlags(command)
+    .addOption(pluginOption())
     .addHelpText('after', examples)
     .action(async (flags: RunFlags) => {
       const { carryOut } = await import('../../cli/carry-out.js')
-      const { demoConfiguration: where, readConfiguration } = await import('@ageb/workbench')
-      await carryOut(command, flags, async () => ({
-        name: 'demo',
-        where,
-        configuration: await readConfiguration(where),
-      }))
+      const { beginningFrom, demoConfiguration } = await import('@ageb/workbench')
+      await carryOut(command, flags, () => beginningFrom(demoConfiguration, 'demo'))
     })
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { addDataFlags, addMachineFlags, setHelp } from '../../cli/options.js'
-import type { EvalFlags } from './evaluate.js'
+import { addDataFlags, addMachineFlags, pluginOption, setHelp } from '../../cli/options.js'
+import type { EvalFlags } from './outcome.js'
 
 /** `ageb eval`: the accuracy of a checkpoint, and the success of an attack on it. */
 export function evalCommand(program: Command): void {
@@ -16,6 +16,7 @@ export function evalCommand(program: Command): void {
     .option('--split <name>', 'which split', 'test')
     .option('--run <run>', "take attack and data from a run's configuration")
     .option('--config <file>', 'take attack and data from a configuration of kind backdoor')
+    .addOption(pluginOption())
     .option('--set <path=value...>', setHelp)
   addMachineFlags(command)
     .option('--json', 'print the result as JSON')
@@ -23,8 +24,8 @@ export function evalCommand(program: Command): void {
     .action(async (model: string, flags: EvalFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
-      const { evaluate } = await import('./evaluate.js')
-      show(await evaluate(model, flags, terminal), flags.json)
+      const { evaluated } = await import('./outcome.js')
+      show(await evaluated(model, flags, terminal), flags.json)
     })
 }
 

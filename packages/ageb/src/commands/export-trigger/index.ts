@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { setHelp, wholeNumber } from '../../cli/options.js'
-import type { ExportFlags } from './export-trigger.js'
+import { pluginOption, setHelp, wholeNumber } from '../../cli/options.js'
+import type { ExportFlags } from './outcome.js'
 
 /** `ageb export-trigger`: the whole trigger as one ONNX file. */
 export function exportTriggerCommand(program: Command): void {
@@ -19,14 +19,15 @@ export function exportTriggerCommand(program: Command): void {
     )
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
     .option('--batch <n>', 'images in each run of the file', wholeNumber(1), 1)
+    .addOption(pluginOption())
     .option('--set <path=value...>', setHelp)
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
     .action(async (flags: ExportFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
-      const { exportTrigger } = await import('./export-trigger.js')
-      show(await exportTrigger(flags, terminal), flags.json)
+      const { exported } = await import('./outcome.js')
+      show(await exported(flags, terminal), flags.json)
     })
 }
 

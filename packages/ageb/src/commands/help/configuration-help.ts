@@ -1,3 +1,4 @@
+import type { Attack } from '@ageb/lab'
 import { UsageError } from '@ageb/workbench'
 import { colors, type Outcome } from '../../cli/output.js'
 import { type ConfigurationKey, configurationTopics, type Topic } from './configuration-topics.js'
@@ -12,10 +13,13 @@ const WIDTH = 100
  * The keys of configurations: all topics in short, or one of them wholly.
  *
  * @param name a topic, such as `training` or `attack.ageb`
+ * @param extra attacks of plugins
  * @throws UsageError if there is no such topic
  */
-export function configurationHelp(name?: string): Outcome {
-  const topics = configurationTopics().map((topic): Explained => ({ ...topic, ...declaredBy(topic.topic) }))
+export function configurationHelp(name?: string, extra: readonly Attack[] = []): Outcome {
+  const topics = configurationTopics(extra).map(
+    (topic): Explained => ({ ...topic, ...declaredBy(topic.topic, extra) }),
+  )
   if (name === undefined) return { data: { topics }, text: overview(topics) }
   const found = topics.filter(({ topic }) => topic === name)
   if (found.length === 0) {

@@ -1,3 +1,4 @@
+import type { Attack } from '@ageb/lab'
 import { configurationSchema, runKinds } from '@ageb/workbench'
 import { alternatives, type Schema, typeOf } from './key-type.js'
 
@@ -37,9 +38,12 @@ export interface Topic {
   readonly chosenBy?: { readonly key: string; readonly value: string; readonly default: boolean }
 }
 
-/** The topics of every kind of configuration: first the kinds, then what is below their keys. */
-export function configurationTopics(): Topic[] {
-  const ofKinds = Object.keys(runKinds).map(kind => topicsOf(kind, configurationSchema(kind)))
+/**
+ * The topics of every kind of configuration: first the kinds, then what is below their keys.
+ * @param extra attacks of plugins
+ */
+export function configurationTopics(extra: readonly Attack[] = []): Topic[] {
+  const ofKinds = Object.keys(runKinds).map(kind => topicsOf(kind, configurationSchema(kind, extra)))
   const topics = [...ofKinds.map(([first]) => first!), ...ofKinds.flatMap(([, ...below]) => below)]
   return merge(topics)
 }

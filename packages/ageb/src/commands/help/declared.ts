@@ -1,4 +1,4 @@
-import { attacks, families } from '@ageb/lab'
+import { type Attack, attacks, families } from '@ageb/lab'
 
 /** Parameters under a name, and what was measured with them. */
 export interface Preset {
@@ -23,15 +23,23 @@ export interface Declared {
 }
 
 /** By the key that they are chosen under, and their name. */
-const declarations: Readonly<Record<string, Readonly<Record<string, Declared>>>> = {
-  attack: Object.fromEntries(attacks.map(attack => [attack.name, attack])),
-  model: families,
+function declarations(
+  extra: readonly Attack[],
+): Readonly<Record<string, Readonly<Record<string, Declared>>>> {
+  return {
+    attack: Object.fromEntries([...attacks, ...extra].map(attack => [attack.name, attack])),
+    model: families,
+  }
 }
 
-/** What the attack or the model family that a topic like `attack.ageb` stands for says of itself. */
-export function declaredBy(topic: string): Declared {
+/**
+ * What the attack or the model family that a topic like `attack.ageb` stands for says of itself.
+ * @param extra attacks of plugins
+ */
+export function declaredBy(topic: string, extra: readonly Attack[] = []): Declared {
   const [key = '', name = '', ...more] = topic.split('.')
-  const { summary, citation, url, access, presets } = (more.length === 0 && declarations[key]?.[name]) || {}
+  const { summary, citation, url, access, presets } =
+    (more.length === 0 && declarations(extra)[key]?.[name]) || {}
   return {
     ...(summary !== undefined && { summary }),
     ...(citation !== undefined && { citation }),

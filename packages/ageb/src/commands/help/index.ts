@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { type PluginFlags, pluginOption } from '../../cli/options.js'
 
 /** `ageb help`: of the program, of a command, or of the keys of configurations. */
 export function helpCommand(program: Command): void {
@@ -14,21 +15,31 @@ export function helpCommand(program: Command): void {
       '[keys]',
       'with config: train, backdoor, training, attack, attack.ageb, … (default: all in short)',
     )
+    .addOption(pluginOption())
     .option('--json', 'with config: print the keys as JSON')
     .addHelpText('after', examples)
-    .action(async (topic: string | undefined, keys: string | undefined, { json }: { json?: boolean }) => {
-      if (topic === 'config') {
-        const { show } = await import('../../cli/output.js')
-        const { configurationHelp } = await import('./configuration-help.js')
-        return show(configurationHelp(keys), json)
-      }
-      const { UsageError } = await import('@ageb/workbench')
-      if (keys !== undefined) throw new UsageError(`only 'config' has topics of its own: leave '${keys}' out`)
-      const command = topic === undefined ? program : program.commands.find(one => one.name() === topic)
-      if (command) return command.outputHelp()
-      const topics = [...program.commands.map(one => one.name()), 'config']
-      throw new UsageError(`there is no help on '${topic}': choose one of ${topics.join(', ')}`)
-    })
+    .action(
+      async (
+        topic: string | undefined,
+        keys: string | undefined,
+        flags: PluginFlags & { json?: boolean },
+      ) => {
+        if (topic === 'config') {
+          const { show } = await import('../../cli/output.js')
+          const { attacksOf, knownAttacks } = await import('@ageb/workbench')
+          const { configurationHelp } = await import('./configuration-help.js')
+          const { plugins } = await knownAttacks(flags.plugin)
+          return show(configurationHelp(keys, attacksOf(plugins)), flags.json)
+        }
+        const { UsageError } = await import('@ageb/workbench')
+        if (keys !== undefined)
+          throw new UsageError(`only 'config' has topics of its own: leave '${keys}' out`)
+        const command = topic === undefined ? program : program.commands.find(one => one.name() === topic)
+        if (command) return command.outputHelp()
+        const topics = [...program.commands.map(one => one.name()), 'config']
+        throw new UsageError(`there is no help on '${topic}': choose one of ${topics.join(', ')}`)
+      },
+    )
 }
 
 const examples = `
@@ -37,4 +48,5 @@ Examples:
   ageb help config
   ageb help config attack.ageb
   ageb help config training --json
+  ageb help config attack --plugin ./my-attack.js
 `

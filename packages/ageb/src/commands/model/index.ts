@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { wholeNumber } from '../../cli/options.js'
-import type { ExportModelFlags } from './export-model.js'
+import type { ExportModelFlags } from './outcomes.js'
 
 /** `ageb model`: describes a checkpoint, or writes it in another format. */
 export function modelCommand(program: Command): void {
@@ -18,8 +18,8 @@ export function modelCommand(program: Command): void {
     .action(async (model: string, { json }: { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
-      const { modelInfo } = await import('./model-info.js')
-      show(await modelInfo(model, terminal), json)
+      const { described } = await import('./outcomes.js')
+      show(await described(model, terminal), json)
     })
   command
     .command('export')
@@ -45,8 +45,8 @@ export function modelCommand(program: Command): void {
     .action(async (model: string, flags: ExportModelFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
-      const { exportModel } = await import('./export-model.js')
-      show(await exportModel(model, flags, terminal), flags.json)
+      const { exported } = await import('./outcomes.js')
+      show(await exported(model, flags, terminal), flags.json)
     })
 }
 

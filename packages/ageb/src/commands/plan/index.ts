@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { addDataFlags, addMachineFlags, setHelp, wholeNumber } from '../../cli/options.js'
-import type { PlanFlags } from './plan.js'
+import { addDataFlags, addMachineFlags, pluginOption, setHelp, wholeNumber } from '../../cli/options.js'
+import type { PlanFlags } from './outcome.js'
 
 /** `ageb plan`: the cost of a configuration. */
 export function planCommand(program: Command): void {
@@ -11,7 +11,10 @@ export function planCommand(program: Command): void {
       'Estimate the cost of a configuration: parameters, operations, memory, disk, and the time on this machine, for ' +
         'which a few short training steps are measured. Nothing is downloaded without need, and nothing is written.',
     )
-    .argument('[config]', 'configuration file (default: kind train with the defaults of every key)')
+    .argument(
+      '[config]',
+      'a configuration file, or an attack (default: kind train with the defaults of every key)',
+    )
   addDataFlags(command)
     .option(
       '--images <n>',
@@ -26,14 +29,15 @@ export function planCommand(program: Command): void {
       wholeNumber(1),
     )
     .option('--set <path=value...>', setHelp)
+    .addOption(pluginOption())
   addMachineFlags(command)
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
     .action(async (config: string | undefined, flags: PlanFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
-      const { plan } = await import('./plan.js')
-      show(await plan(config, flags, terminal), flags.json)
+      const { planned } = await import('./outcome.js')
+      show(await planned(config, flags, terminal), flags.json)
     })
 }
 

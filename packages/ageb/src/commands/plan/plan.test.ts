@@ -1,87 +1,8 @@
-import { readdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { buildModel, modelConfig, parameterCount, trainingConfig } from '@ageb/lab'
-import { backdoorRunConfig, check, readConfiguration } from '@ageb/workbench'
 import { afterAll, describe, expect, it } from 'vitest'
 import { json, scratch } from '../../cli/test-kit.js'
-import { runPart } from '../bench/run-part.js'
-import { memoryOf, microBatchesFor } from './memory.js'
-import { publishedData, publishedModels } from './published.js'
-import { workloadOf } from './workload.js'
 
 const here = scratch('plan')
 afterAll(() => here.remove())
-
-const classNames = Array.from({ length: 10 }, (_, i) => String(i))
-const modelOf = (width: number, depth: number) =>
-  buildModel(
-    modelConfig.parse({
-      hidden_size: width,
-      num_hidden_layers: depth,
-      num_attention_heads: 2,
-      intermediate_size: 4 * width,
-    }),
-    { classNames },
-  )
-
-describe('the memory that is planned', () => {
-  // A run of their own measures them; on other systems the program itself takes another amount.
-  it.runIf(process.platform === 'linux')('is within a fifth of what a training takes', async () => {
-    const [width, depth, batch] = [128, 6, 128]
-    const shape = { width, depth, batch, heads: 2, patch: 4, image: 32, microBatches: 1 }
-    const { peakRssMiB } = await runPart('train', { ...shape, threads: 2, seconds: 0.1 })
-    const training = trainingConfig.parse({ batchSize: batch, labelSmoothing: 0, clipNorm: null })
-    const data = { train: 8 * batch, test: 0, classes: 10 }
-    const work = { data, model: modelOf(width, depth), trainings: 1, triggered: 0, otherOperations: 0 }
-    const memory = memoryOf(work, training)
-    const planned = (memory.data + memory.step) / 2 ** 20
-    console.log(`planned ${planned.toFixed(0)} MiB, taken ${peakRssMiB.toFixed(0)} MiB`)
-    expect(planned / peakRssMiB).toBeGreaterThan(0.8)
-    expect(planned / peakRssMiB).toBeLessThan(1.2)
-  })
-
-  it('falls with micro-batches, of which the fewest that fit are named', () => {
-    const model = modelOf(32, 2)
-    const training = trainingConfig.parse({ batchSize: 512 })
-    const work = {
-      data: { train: 0, test: 0, classes: 10 },
-      model,
-      trainings: 1,
-      triggered: 0,
-      otherOperations: 0,
-    }
-    const needs = (microBatches: number) => {
-      const { step, checkpoint } = memoryOf(work, { ...training, microBatches })
-      return step + checkpoint
-    }
-    expect(needs(2)).toBeLessThan(needs(1))
-    expect(needs(4)).toBeLessThan(needs(2))
-    expect(microBatchesFor(model, training, needs(1))).toBe(1)
-    expect(microBatchesFor(model, training, needs(4))).toBe(4)
-    expect(microBatchesFor(model, training, 1000)).toBeUndefined()
-  })
-})
-
-describe('configurations of the paper', () => {
-  const folder = fileURLToPath(new URL('../../../../workbench/configs/paper', import.meta.url))
-  const counts: Record<string, number> = {
-    'vit-b16': 85.8e6,
-    'deit-s': 21.7e6,
-    'deit-b': 85.8e6,
-    'swin-t': 27.5e6,
-  }
-
-  it.each(readdirSync(folder))('%s is one, of a model whose shape is known', async file => {
-    const plain = await readConfiguration(`${folder}/${file}`)
-    const config = check(backdoorRunConfig, plain, file)
-    expect(config.training.batchSize % config.training.microBatches).toBe(0)
-    const data = publishedData[config.dataset]!
-    const model = buildModel(publishedModels[config.victim]!, { classNames })
-    const expected = counts[file.replace('.yaml', '')]!
-    expect(parameterCount(model) / expected).toBeCloseTo(1, 2)
-    expect(data).toMatchObject({ train: 50_000, classes: 10 })
-  })
-})
 
 describe('ageb plan', () => {
   it('tells what a training costs', async () => {
@@ -100,26 +21,6 @@ describe('ageb plan', () => {
     const { seconds } = told.otherProcessor as { seconds: number }
     expect(seconds).toBeCloseTo(number('teraflops') / number('mfu'), 3)
     expect(number('memoryBytes')).toBeGreaterThan(number('stepMemoryBytes') + number('dataMemoryBytes'))
-  })
-
-  it('counts both trainings and the triggers of a backdoor', async () => {
-    const config = check(
-      backdoorRunConfig,
-      { kind: 'backdoor', training: { epochs: 1, batchSize: 50 } },
-      'test',
-    )
-    const said: string[] = []
-    const terminal = { say: (text: string) => said.push(text), progress: () => ({ update() {}, stop() {} }) }
-    const data = { train: 500, test: 100, classes: 10 }
-    const work = await workloadOf(config, data, terminal)
-    expect(work.trainings).toBe(2)
-    const later = { ...config, surrogate: 'runs/not-yet/model' }
-    expect(await workloadOf(later, data, terminal)).toMatchObject({ otherOperations: work.otherOperations })
-    expect(said).toEqual([expect.stringContaining('runs/not-yet/model does not exist yet')])
-    const poisonless = { ...config, poisoning: { ...config.poisoning, rate: 0.5 } }
-    expect((await workloadOf(poisonless, data, terminal)).otherOperations).toBeGreaterThan(
-      work.otherOperations,
-    )
   })
 
   it('asks for the size of a data set that is not here, and refuses what is no configuration', async () => {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { addMachineFlags, wholeNumber } from '../../cli/options.js'
-import type { PredictFlags } from './predict-pictures.js'
+import type { PredictFlags } from './outcome.js'
 
 /** `ageb predict`: classifies pictures. */
 export function predictCommand(program: Command): void {
@@ -20,8 +20,8 @@ export function predictCommand(program: Command): void {
     .action(async (model: string, pictures: string[], flags: PredictFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
-      const { predictPictures } = await import('./predict-pictures.js')
-      show(await predictPictures(model, pictures, flags, terminal), flags.json)
+      const { predicted } = await import('./outcome.js')
+      show(await predicted(model, pictures, flags, terminal), flags.json)
     })
 }
 

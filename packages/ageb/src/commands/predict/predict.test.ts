@@ -1,9 +1,9 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { Prediction } from '@ageb/workbench'
 import { writeTinyModel } from '@ageb/workbench/testing'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { json, scratch } from '../../cli/test-kit.js'
-import type { Prediction } from './predict-pictures.js'
 
 const here = scratch('predict')
 afterAll(() => here.remove())
@@ -68,6 +68,81 @@ describe('ageb predict', () => {
     expect(ended).toMatchObject({ code, stdout: '' })
     expect(ended.stderr).toContain(message)
     expect(ended.stderr.trimEnd().split('\n')).toHaveLength(1)
+  })
+
+  /** A copy of a tiny model with other keys in one of its files. */
+  const variant = async (name: string, file: string, keys: Record<string, unknown>, classes?: string[]) => {
+    await writeTinyModel(here.file(name), classes ? { classes } : {})
+    const path = here.file(name, file)
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...keys }))
+    return name
+  }
+  const predicted = async (model: string, image: string) => {
+    const ended = await here.ageb(['predict', model, image, '--json', '--threads', '1'])
+    expect(ended.stderr).toBe('')
+    return json(ended) as unknown as Prediction
+  }
+  const sigmoid = (logit: number) => 1 / (1 + Math.exp(-logit))
+
+  it('of several labels, or of one, gives each a probability of its own', async () => {
+    const several = { problem_type: 'multi_label_classification' }
+    for (const model of [
+      await variant('several', 'config.json', several, ['sun', 'sea', 'tree']),
+      await variant('one', 'config.json', {}, ['spam']),
+    ]) {
+      const { logits, top } = await predicted(model, 'a.png')
+      expect(top).toHaveLength(logits.length)
+      for (const { index, probability } of top) expect(probability).toBeCloseTo(sigmoid(logits[index]!), 12)
+    }
+    const ended = await here.ageb(['model', 'export', 'several', '--out', 'exported'])
+    expect(ended.code).toBe(0)
+    const { problem_type } = JSON.parse(readFileSync(here.file('exported/config.json'), 'utf8'))
+    expect(problem_type).toBe('multi_label_classification')
+  })
+
+  it('puts transparent pictures over white where the preprocessor converts to RGB', async () => {
+    const raw = { width: 8, height: 8, channels: 4 } as const
+    const clear = Uint8Array.from({ length: 256 }, (_, i) => (i % 4 === 3 ? 0 : 30))
+    await sharp(clear, { raw }).png().toFile(here.file('clear.png'))
+    const colour = (value: number, name: string) =>
+      sharp({ create: { width: 8, height: 8, channels: 3, background: { r: value, g: value, b: value } } })
+        .png()
+        .toFile(here.file(name))
+    await colour(255, 'white.png')
+    await colour(30, 'dark.png')
+    const converting = await variant('converting', 'preprocessor_config.json', { do_convert_rgb: true })
+    const logits = async (model: string, image: string) => (await predicted(model, image)).logits
+    const white = await logits('model', 'white.png')
+    await writeTinyModel(here.file('dropping'))
+    expect(await logits(converting, 'clear.png')).toEqual(await logits('dropping', 'white.png'))
+    expect(await logits('dropping', 'clear.png')).toEqual(await logits('dropping', 'dark.png'))
+    expect(white).not.toEqual(await logits('model', 'dark.png'))
+  })
+
+  it('resizes behind rescaling, without rounding, where the preprocessor does', async () => {
+    const rescaling = { image_processor_type: 'DINOv3ViTImageProcessor', image_mean: 0.5, image_std: 0.5 }
+    const model = await variant('rescaling', 'preprocessor_config.json', rescaling)
+    await writeTinyModel(here.file('rounding'))
+    const [exact, rounded] = [await predicted(model, 'a.png'), await predicted('rounding', 'a.png')]
+    const errors = exact.logits.map((logit, i) => Math.abs(logit - rounded.logits[i]!))
+    expect(Math.max(...errors)).toBeGreaterThan(0)
+    expect(Math.max(...errors)).toBeLessThan(0.01)
+  })
+
+  it('refuses a model that predicts numbers', async () => {
+    const model = await variant('numbers', 'config.json', { problem_type: 'regression' })
+    const ended = await here.ageb(['predict', model, 'a.png'])
+    expect(ended).toMatchObject({ code: 1, stdout: '' })
+    expect(ended.stderr).toContain(
+      "numbers predicts numbers and not classes: its 'problem_type' is regression",
+    )
+  })
+
+  it('refuses a key of the preprocessor that is not known', async () => {
+    const model = await variant('padding', 'preprocessor_config.json', { do_pad: true })
+    const ended = await here.ageb(['predict', model, 'a.png'])
+    expect(ended).toMatchObject({ code: 1, stdout: '' })
+    expect(ended.stderr).toContain("padding/preprocessor_config.json: 'do_pad': this key is not known")
   })
 
   it('refuses a preprocessor that does not make the input of the model', async () => {

@@ -61,6 +61,15 @@ describe('a backdoor experiment', () => {
     expect(reused(await experiment('other-attack', ['attack=badnets']))).toEqual(['clean-twin'])
   })
 
+  it('whose first layers are frozen computes them once', async () => {
+    const frozen = ['training.frozen=[vit.embeddings]', 'training.crop=0', 'training.flip=false']
+    const ended = await experiment('frozen', frozen)
+    const stages = json(ended).stages as { stage: string }[]
+    expect(stages.filter(({ stage }) => stage === 'frozen-blocks')).toHaveLength(2)
+    const augmented = await experiment('frozen-and-augmented', frozen.slice(0, 1))
+    expect(augmented.stdout).not.toContain('frozen-blocks')
+  })
+
   it('begun by two processes at once is done once', async () => {
     const both = await Promise.all(['left', 'right'].map(out => experiment(out, ['seed=7'])))
     const stages = both.map(ended => json(ended).stages as { key: string; reused: boolean }[])

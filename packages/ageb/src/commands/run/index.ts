@@ -1,37 +1,37 @@
 import type { Command } from 'commander'
 import type { RunFlags } from '../../cli/carry-out.js'
+import { pluginOption } from '../../cli/options.js'
 import { addRunFlags } from '../../cli/run-flags.js'
 
-/** `ageb run`: runs a configuration file, or resumes an interrupted run. */
+/** `ageb run`: runs an attack or a configuration file, or resumes an interrupted run. */
 export function runCommand(program: Command): void {
   const command = program
     .command('run')
-    .summary('run a configuration file, or resume a run')
+    .summary('run an attack or a configuration file, or resume a run')
     .description(
       "Run a YAML configuration file; its key 'kind' is train or backdoor. Relative paths in it start at the current " +
-        "folder, and are written unchanged to the run's config.yaml.",
+        "folder, and are written unchanged to the run's config.yaml; those of plugins start at the file's folder. The name " +
+        'of an attack stands for the configuration of ageb demo with that attack.',
     )
-    .argument('[config]', 'configuration file')
+    .argument('[config]', "a configuration file, or an attack: 'ageb attack list' shows them")
   addRunFlags(command)
+    .addOption(pluginOption())
     .addHelpText('after', examples)
     .action(async (config: string | undefined, flags: RunFlags) => {
-      const path = await import('node:path')
       const { carryOut } = await import('../../cli/carry-out.js')
-      const { readConfiguration, UsageError } = await import('@ageb/workbench')
+      const { beginningOf, UsageError } = await import('@ageb/workbench')
       await carryOut(command, flags, async () => {
-        if (config === undefined) throw new UsageError('give a configuration file, or --resume and a run')
-        return {
-          name: path.parse(config).name,
-          where: config,
-          configuration: await readConfiguration(config),
-        }
+        if (config === undefined)
+          throw new UsageError('give a configuration file or the name of an attack, or --resume and a run')
+        return beginningOf(config, flags.plugin)
       })
     })
 }
 
 const examples = `
 Examples:
-  ageb run experiment.yaml
+  ageb run badnets
+  ageb run ageb --set attack.preset=paper
   ageb run experiment.yaml --seed 3 --out runs/seed-3
   ageb run --resume runs/experiment-20250131-142501
 `

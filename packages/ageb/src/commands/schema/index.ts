@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
+import { type PluginFlags, pluginOption } from '../../cli/options.js'
 
-interface SchemaFlags {
+interface SchemaFlags extends PluginFlags {
   readonly out?: string
   readonly json?: boolean
 }
@@ -17,12 +18,14 @@ export function schemaCommand(program: Command): void {
     )
     .argument('[kind]', 'only for configurations of this kind: train or backdoor (default: both)')
     .option('--out <file>', 'write the schema to a file')
+    .addOption(pluginOption())
     .option('--json', 'print the result as JSON, in one line')
     .addHelpText('after', examples)
-    .action(async (kind: string | undefined, { out, json }: SchemaFlags) => {
-      const { configurationSchema, writeFileWhole } = await import('@ageb/workbench')
+    .action(async (kind: string | undefined, { out, json, plugin }: SchemaFlags) => {
+      const { attacksOf, configurationSchema, knownAttacks, writeFileWhole } = await import('@ageb/workbench')
       const { show, table } = await import('../../cli/output.js')
-      const data = configurationSchema(kind)
+      const { plugins } = await knownAttacks(plugin)
+      const data = configurationSchema(kind, attacksOf(plugins))
       const text = JSON.stringify(data, null, 2)
       if (out === undefined) return show({ data, text }, json)
       await writeFileWhole(out, `${text}\n`)

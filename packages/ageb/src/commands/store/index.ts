@@ -8,8 +8,8 @@ export function storeCommand(program: Command): void {
     .command('store')
     .summary('list, verify and prune the stored results of slow work')
     .description(
-      'Results of slow work (decoded images, attention gradients, trained models) are stored and used again. ' +
-        'They lie in the folder that AGEB_STORE names, else beside the decoded images.',
+      'Results of slow work (attention gradients, trained models, predictions) are stored and used again. ' +
+        'They are in the folder that AGEB_STORE names, otherwise in the folder of the cache.',
     )
     .helpCommand(false)
     .addHelpText('after', examples)

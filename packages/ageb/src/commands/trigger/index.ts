@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { deviceOption, setHelp } from '../../cli/options.js'
-import type { TriggerFlags } from './trigger-image.js'
+import { deviceOption, pluginOption, setHelp } from '../../cli/options.js'
+import type { TriggerFlags } from './outcome.js'
 
 /** `ageb trigger`: one image with the trigger, and the stages of the trigger. */
 export function triggerCommand(program: Command): void {
@@ -23,14 +23,15 @@ export function triggerCommand(program: Command): void {
       "the image's true class, name or index, if the attack computes its loss with it",
     )
     .addOption(deviceOption())
+    .addOption(pluginOption())
     .option('--set <path=value...>', setHelp)
     .option('--json', 'print the result as JSON')
     .addHelpText('after', examples)
     .action(async (image: string, flags: TriggerFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
-      const { triggerImage } = await import('./trigger-image.js')
-      show(await triggerImage(image, flags, terminal), flags.json)
+      const { triggered } = await import('./outcome.js')
+      show(await triggered(image, flags, terminal), flags.json)
     })
 }
 

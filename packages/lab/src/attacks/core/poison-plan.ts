@@ -17,7 +17,7 @@ export interface PoisonContext extends TriggerContext {
 /** One training image that is not as it was. */
 export interface PoisonItem {
   readonly index: number
-  /** `cover`: changed without the intent to be called the target, so that the trigger itself is learnt. */
+  /** `cover`: changed but with its own label, so that the trigger itself is learned and not that there is some change. */
   readonly role: 'poison' | 'cover'
   readonly label: number
 }

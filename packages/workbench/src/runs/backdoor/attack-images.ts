@@ -28,13 +28,13 @@ export async function attackImages(
   { train, test, goal }: { train: ImageSource; test: ImageSource; goal: Int32Array },
   { poisoning }: Pick<BackdoorRunConfig, 'poisoning'>,
 ): Promise<AttackedImages> {
-  const { engine } = subject
+  const { engine, plugin } = subject
   const prepared = (await stages.run('preparation', preparationStage, subject)).output
   const maps: GetMaps = async (program, images) => {
     const found: Awaited<ReturnType<GetMaps>> = {}
     for (const [name, map] of Object.entries(program.maps ?? {}))
       found[name] = (
-        await stages.run(name, mapStage, { engine, label: name.replaceAll('-', ' '), map, images })
+        await stages.run(name, mapStage, { engine, label: name.replaceAll('-', ' '), map, plugin, images })
       ).output
     return found
   }

@@ -1,5 +1,5 @@
 import { type BackdoorFigures, figuresOf } from '@ageb/lab'
-import { type BackdoorRunConfig, backdoorRunConfig } from '../../configuration/backdoor-config.js'
+import { type BackdoorRunConfig, backdoorRunConfigWith } from '../../configuration/backdoor-config.js'
 import { intervalNote, percent, type Row } from '../format.js'
 import type { RunKind } from '../run-kind.js'
 import { readBackdoorRecord } from './result.js'
@@ -8,7 +8,7 @@ import { backdoorRun } from './run.js'
 /** An attack carried out: a victim fine-tuned on poisoned data, beside its clean twin. */
 export const backdoorKind: RunKind<BackdoorRunConfig> = {
   kind: 'backdoor',
-  config: backdoorRunConfig,
+  config: backdoorRunConfigWith,
   run: backdoorRun,
   async result(folder) {
     const { record, predictions } = await readBackdoorRecord(folder)

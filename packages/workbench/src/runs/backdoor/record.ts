@@ -8,6 +8,7 @@ import {
   encodeTable,
   encodeTrainingLog,
   type ImageSource,
+  type PluginNote,
   type PoisonPlan,
   type Stealth,
 } from '@ageb/lab'
@@ -24,6 +25,8 @@ import type { OnMachine } from '../run-kind.js'
 /** All that a backdoor experiment found out. */
 export interface BackdoorOutcome {
   readonly attack: ConfiguredAttack
+  /** What brought the attack, where it is none of the program's own. */
+  readonly plugin: PluginNote | undefined
   readonly surrogate: LoadedModel | undefined
   readonly victim: LoadedModel
   readonly train: ImageSource
@@ -42,7 +45,7 @@ export async function recordBackdoor(
   config: OnMachine<BackdoorRunConfig>,
   outcome: BackdoorOutcome,
 ): Promise<void> {
-  const { attack, surrogate, victim, train, test, plan, stealth, gallery } = outcome
+  const { attack, plugin, surrogate, victim, train, test, plan, stealth, gallery } = outcome
   const { mode, target, rate } = config.poisoning
   const { classNames } = train
   const write = (name: string, bytes: Uint8Array) => writeRecordFile(folder, name, bytes)
@@ -65,6 +68,7 @@ export async function recordBackdoor(
       url: attack.url,
       version: attack.version,
       access: attack.access,
+      ...(plugin && { plugin }),
       parameters: JSON.parse(JSON.stringify(attack.parameters)),
     },
     poisoning: { mode, target, goal, rate, count, cover: plan.items.length - count },

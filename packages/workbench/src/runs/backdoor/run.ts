@@ -10,6 +10,7 @@ import {
 import { InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
+import { attacksOf, pluginOf } from '../../plugins/plugin.js'
 import type { AttackSubject } from '../../stages/attack-stages.js'
 import { type Engine, machineKey } from '../../stages/machine.js'
 import { predictionStage } from '../../stages/prediction-stage.js'
@@ -30,7 +31,8 @@ import { recordBackdoor } from './record.js'
  */
 export async function backdoorRun(context: RunContext, config: OnMachine<BackdoorRunConfig>) {
   const { monitor, signal, stages, folder } = context
-  const attack = resolveAttack(config.attack, context.attacks)
+  const attack = resolveAttack(config.attack, attacksOf(context.plugins))
+  const plugin = pluginOf(attack.name, context.plugins)
   const surrogate = attack.needs.surrogate ? await loadModel(config.surrogate, monitor) : undefined
   const loaded = await loadModel(config.victim, monitor, { withoutClassifier: true })
   const { imageSize: size, classNames: known } = loaded.checkpoint.model
@@ -53,6 +55,7 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
     const subject: AttackSubject = {
       engine,
       attack,
+      plugin,
       seed: config.seed,
       height: train.height,
       width: train.width,
@@ -79,6 +82,7 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
     }
     await recordBackdoor(folder, config, {
       attack,
+      plugin,
       surrogate,
       victim,
       train,

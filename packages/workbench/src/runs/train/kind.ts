@@ -7,7 +7,7 @@ import { trainRun } from './run.js'
 /** A classifier trained or fine-tuned, without any attack. */
 export const trainKind: RunKind<TrainRunConfig> = {
   kind: 'train',
-  config: trainRunConfig,
+  config: () => trainRunConfig,
   run: trainRun,
   async result(folder) {
     const figures = trainFiguresOf(await readTrainRecord(folder))

@@ -1,0 +1,33 @@
+import { attackSettings, exportTrigger, type Monitor, type TensorNote } from '@ageb/workbench'
+import type { AttackFlags } from '../../cli/options.js'
+import { type Outcome, table } from '../../cli/output.js'
+
+export interface ExportFlags extends AttackFlags {
+  readonly out: string
+  readonly batch: number
+}
+
+/** Writes a trigger as an ONNX file, and tells its inputs and outputs. */
+export async function exported(
+  { out, batch, config, set, model, plugin }: ExportFlags,
+  monitor: Monitor,
+): Promise<Outcome> {
+  const chosen = await attackSettings({ config, set, surrogate: model, plugins: plugin })
+  const data = await exportTrigger(out, chosen, { batch, monitor })
+  return {
+    data,
+    text: table([
+      ['file', out, `${(data.bytes / 1e6).toFixed(1)} MB`],
+      ['in', describe(data.inputs)],
+      ['out', describe(data.outputs)],
+      ['attack', chosen.attack.name],
+      ['surrogate', data.surrogate],
+    ]),
+  }
+}
+
+function describe(all: Readonly<Record<string, TensorNote>>): string {
+  return Object.entries(all)
+    .map(([key, { dtype, shape }]) => `${key} ${dtype} ${shape.join('×')}`)
+    .join(', ')
+}

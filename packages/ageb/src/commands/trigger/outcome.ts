@@ -1,0 +1,34 @@
+import path from 'node:path'
+import { attackSettings, type Monitor, triggerImage, writeTriggerPictures } from '@ageb/workbench'
+import type { DeviceChoice } from 'onnxgrad'
+import type { AttackFlags } from '../../cli/options.js'
+import { type Outcome, table } from '../../cli/output.js'
+
+export interface TriggerFlags extends AttackFlags {
+  readonly out: string
+  readonly label?: string
+  readonly device?: DeviceChoice
+}
+
+/** Adds the trigger to one image, and writes the triggered image and a strip of the stages. */
+export async function triggered(
+  image: string,
+  { out, config, set, model, plugin, label, device }: TriggerFlags,
+  monitor: Monitor,
+): Promise<Outcome> {
+  const chosen = await attackSettings({ config, set, surrogate: model, plugins: plugin })
+  const { pixels, ...figures } = await triggerImage(image, chosen, { label, device, monitor })
+  const files = await writeTriggerPictures(out, path.parse(image).name, pixels)
+  const { psnr, ssim, linf, classBefore, classAfter } = figures
+  return {
+    data: { image, ...files, ...figures },
+    text: table([
+      ['triggered image', files.triggered],
+      ['stages', files.strip],
+      ['PSNR', `${psnr.toFixed(2)} dB`],
+      ['SSIM', ssim === null ? '–' : ssim.toFixed(4), ssim === null ? 'image too small' : ''],
+      ['L∞', `${linf}/255`],
+      ['surrogate predicts', `${classBefore} → ${classAfter}`],
+    ]),
+  }
+}

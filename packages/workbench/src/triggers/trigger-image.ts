@@ -1,0 +1,116 @@
+import {
+  type ImageSize,
+  linf,
+  type Model,
+  needsOf,
+  PSNR_CAP,
+  pixelsInMemory,
+  predict,
+  psnr,
+  renderStages,
+  SSIM_WINDOW,
+  type StagedImage,
+  ssim,
+} from '@ageb/lab'
+import type { DeviceChoice } from 'onnxgrad'
+import { startRuntime } from 'onnxgrad/node'
+import { openCheckpoint } from '../checkpoints/open-checkpoint.js'
+import type { AttackSettings } from '../configuration/attack-settings.js'
+import type { BackdoorRunConfig } from '../configuration/backdoor-config.js'
+import { UsageError } from '../configuration/resolve.js'
+import { decodeRgb } from '../data/decode.js'
+import { readPicture } from '../pictures/read-picture.js'
+import { type Monitor, silent } from '../runs/monitor.js'
+import { preparedTrigger } from './prepared-trigger.js'
+
+export interface TriggerOptions {
+  /** The image's true class, name or index, if the attack computes its loss with it. */
+  readonly label?: string | undefined
+  /** Default: the configuration's. */
+  readonly device?: DeviceChoice | undefined
+  readonly monitor?: Monitor | undefined
+}
+
+/** How visible a trigger is in one image, and what it does to the surrogate's prediction. */
+export interface TriggeredImage {
+  readonly attack: BackdoorRunConfig['attack']
+  /** Name of the checkpoint. */
+  readonly surrogate: string
+  /** Decibels, at most `PSNR_CAP`. */
+  readonly psnr: number
+  /** Null if the image is too small. */
+  readonly ssim: number | null
+  /** The largest change of a value, in 1/255. */
+  readonly linf: number
+  /** What the surrogate predicts for the image without the trigger, and with it. */
+  readonly classBefore: string
+  readonly classAfter: string
+  readonly pixels: TriggerPixels
+}
+
+/** The image before and after, resized to the surrogate's image size, and the stages of the trigger. */
+export interface TriggerPixels extends ImageSize, StagedImage {
+  /** uint8, 3 × height × width, as is `image`, which has the trigger. */
+  readonly clean: Uint8Array
+}
+
+/**
+ * Adds a trigger to one image.
+ *
+ * @example
+ * const { psnr, pixels } = await triggerImage('cat.png', await attackSettings({ set: ['attack=badnets'] }))
+ * await writeTriggerPictures('pictures', 'cat', pixels)
+ * @param image a PNG, JPEG, WebP, … file
+ * @throws InputError if the image or the surrogate is amiss; UsageError if the attack needs a label that is not given
+ */
+export async function triggerImage(
+  image: string,
+  chosen: AttackSettings,
+  { label, device, monitor = silent }: TriggerOptions = {},
+): Promise<TriggeredImage> {
+  const { settings } = chosen
+  const surrogate = await openCheckpoint(settings.surrogate, monitor)
+  const { model, weights } = surrogate
+  const side = model.imageSize
+  const size = { height: side, width: side }
+  const { pixels: clean } = await readPicture(image, 'image', bytes => decodeRgb(bytes, size))
+
+  // One thread is enough for one image, and gives the same bits on every machine of a kind.
+  const runtime = startRuntime({ threads: 1, device: device ?? settings.device })
+  try {
+    const program = await preparedTrigger(runtime, chosen, size, model.classNames.length, surrogate)
+    const labels = Int32Array.of(labelOf(label, model, needsOf(program).labels))
+    const one = { ...pixelsInMemory(clean, size), labels }
+    const [result] = await renderStages(runtime, program, one, { seed: settings.seed })
+    const { image: triggered } = result!
+    const [before] = await predict(runtime, model, weights, one, 1)
+    const [after] = await predict(runtime, model, weights, pixelsInMemory(triggered, size), 1)
+    return {
+      attack: settings.attack,
+      surrogate: settings.surrogate,
+      psnr: Math.min(psnr(clean, triggered), PSNR_CAP),
+      ssim: side >= SSIM_WINDOW ? ssim(clean, triggered, size) : null,
+      linf: linf(clean, triggered),
+      classBefore: model.classNames[before!]!,
+      classAfter: model.classNames[after!]!,
+      pixels: { ...size, clean, ...result! },
+    }
+  } finally {
+    await runtime.close()
+  }
+}
+
+/** The index of the class that is given by name or index. If the attack does not need it, it may be missing. */
+function labelOf(label: string | undefined, { classNames }: Model, needed: boolean): number {
+  if (label === undefined) {
+    if (!needed) return 0
+    throw new UsageError('this attack computes its loss with the true class of the image: give --label')
+  }
+  const index = classNames.includes(label)
+    ? classNames.indexOf(label)
+    : /^\d+$/.test(label)
+      ? Number(label)
+      : -1
+  if (index >= 0 && index < classNames.length) return index
+  throw new UsageError(`--label: there is no class '${label}': choose one of ${classNames.join(', ')}`)
+}
