@@ -4,9 +4,11 @@ import type { ModelFamily } from '../models/define-family.js'
 import type { Model } from '../models/model.js'
 import { families } from '../models/registry.js'
 import { type ProblemType, type Provenance, problemType, provenance } from './checkpoint.js'
+import { exportFromTransformers } from './export-hint.js'
 import { labels, namesOf } from './labels.js'
 import { inputSide, type Preprocessing } from './preprocessing.js'
 import { checkJson } from './read-json.js'
+import { quote } from './safetensors-format.js'
 
 /** Classes of which names are made up if the file has none; more are a fault of the file. */
 const MOST_CLASSES = 1_000_000
@@ -54,6 +56,7 @@ export function readConfiguration(
   preprocessing: Preprocessing | undefined,
   file: string,
 ): Configuration {
+  assertKnownFamily(plain, file)
   const common = checkJson(plain, commonConfig, file)
   const family: ModelFamily = families[common.model_type]
   const { architectures, ...others } = plain
@@ -84,6 +87,19 @@ export function readConfiguration(
     },
   }
 }
+
+/** Throws InputError that says what came, and how such a model can be used, if it is of no family here. */
+function assertKnownFamily({ model_type, architectures }: PlainObject, file: string): void {
+  if (typeof model_type !== 'string' || familyName.safeParse(model_type).success) return
+  const [architecture] = Array.isArray(architectures) ? architectures : []
+  const named = typeof architecture === 'string' ? ` (${quote(architecture)})` : ''
+  throw new InputError(
+    `${file}: 'model_type' ${quote(model_type)}${named} is not supported, only ${familyName.options.join(', ')} are; ` +
+      `if it classifies images, ${exportFromTransformers(folderOf(file))}`,
+  )
+}
+
+const folderOf = (file: string) => file.replace(/\/[^/]*$/, '')
 
 /** Says that the preprocessor's size, where there is one, was taken rather than another one in config.json. */
 export function otherSize(configured: unknown, taken: number | undefined, file: string): string[] {

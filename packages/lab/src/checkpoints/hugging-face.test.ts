@@ -136,9 +136,10 @@ describe('a checkpoint with a fault is refused in a sentence that names it', () 
     [
       'another architecture',
       withConfig(config => {
-        config.model_type = 'llama'
+        config.model_type = 'beit'
+        config.architectures = ['BeitForImageClassification']
       }),
-      /^there\/config\.json: 'model_type': .*vit/,
+      /^there\/config\.json: 'model_type' "beit" \("BeitForImageClassification"\) is not supported, only vit, .* are; .*optimum-cli export onnx --model there --task image-classification there-onnx, and give there-onnx$/,
     ],
     [
       'a width that is none',

@@ -1,7 +1,8 @@
 import { InputError } from 'onnxgrad'
 import type { ReadableFiles, ReadCheckpoint } from './checkpoint.js'
 import type { CheckpointTensors } from './checkpoint-tensor.js'
-import { type PlainObject, plainObject, readConfiguration } from './configuration.js'
+import { otherSize, type PlainObject, plainObject, readConfiguration } from './configuration.js'
+import { exportFromPython } from './export-hint.js'
 import { fit } from './fit.js'
 import { headOf } from './head.js'
 import { inputSide, preprocessingFrom, preprocessingOf } from './preprocessing.js'
@@ -38,7 +39,7 @@ export function fromHuggingFace(files: ReadableFiles, folder: string): ReadCheck
   return {
     ...fit(stored, { classNames: model.classNames, imageSize, seed: 0 }),
     problemType,
-    remarks: [...noted, ...remarks],
+    remarks: [...noted, ...remarks, ...otherSize(model.imageSize, imageSize, file)],
     preprocessing: preprocessing ?? preprocessingOf({ size: model.imageSize }, file),
   }
 }
@@ -95,7 +96,7 @@ function unrecognized(tensors: CheckpointTensors, folder: string, alone: boolean
   const lack = alone ? 'and there is no config.json beside it' : "and config.json has no 'model_type'"
   return new InputError(
     `${weightsFile(tensors, folder)} has tensors such as ${some}, which are not the names of a ViT of timm or of a ` +
-      `ViT or Swin Transformer of torchvision, ${lack}`,
+      `ViT or Swin Transformer of torchvision, ${lack}; if it is of another family, ${exportFromPython}`,
   )
 }
 

@@ -30,7 +30,7 @@ describe('a checkpoint of timm that cannot be read is refused in one sentence', 
     [
       'another architecture of timm',
       config('timm-vit', { architecture: 'resnet50' }),
-      /architecture "resnet50" is not supported/,
+      /architecture "resnet50" is not supported, .*python -c "import timm, torch; m = timm.create_model\('local-dir:there', pretrained=True\); torch.onnx.export\(m.eval\(\), \(torch.zeros\(1, 3, 16, 16\),\), 'there\/model.onnx'\)", and give there\/model.onnx$/,
     ],
     [
       'a part that stands in the name',
@@ -111,7 +111,7 @@ describe('a checkpoint of timm that cannot be read is refused in one sentence', 
     const refused = () => fromHuggingFace(files, 'there')
     expect(refused).toThrow(InputError)
     expect(refused).toThrow(message)
-    expect(refused).toThrow(/^there[^\n]{1,400}$/)
+    expect(refused).toThrow(/^there[^\n]{1,500}$/)
   })
 })
 
@@ -133,4 +133,20 @@ describe('what a configuration of timm leaves out', () => {
     expect(heads('vit_giant_patch14_reg4_dinov2', 128)).toBe(2)
     expect(heads('vit_base_patch16_gap_224', 32)).toBe(16)
   })
+})
+
+it('the command to export another model can be run from folders of any name', () => {
+  const files = config('timm-vit', { architecture: 'resnet50' })
+  const { 'model.safetensors': _, ...others } = files
+  const said = (folder: string) => {
+    try {
+      fromHuggingFace({ ...others, ...tensorsOf('timm-vit', () => {}) }, folder)
+    } catch (error) {
+      return (error as InputError).message
+    }
+    return ''
+  }
+  expect(said("it's here")).toMatch(
+    /'local-dir:\.'.*'\.\/model\.onnx'\)" in that folder, and give 'it'\\''s here\/model\.onnx'$/,
+  )
 })

@@ -2,6 +2,7 @@ import { InputError } from 'onnxgrad'
 import { z } from 'zod'
 import type { CheckpointTensors } from './checkpoint-tensor.js'
 import type { PlainObject } from './configuration.js'
+import { exportFromTimm } from './export-hint.js'
 import { checkJson } from './read-json.js'
 import { quote } from './safetensors-format.js'
 import { timmInputSide, timmPictures, timmPreprocessing } from './timm-preprocessing.js'
@@ -60,11 +61,11 @@ export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder
   const timm = checkJson(inPresentForm(config), timmConfig, file)
   if (!known.test(timm.architecture)) {
     throw new InputError(
-      `${file}: architecture ${quote(timm.architecture)} is not supported: of timm's models only ViTs and DeiTs are, ` +
-        'such as vit_base_patch16_224, vit_small_patch14_reg4_dinov2 and deit_tiny_distilled_patch16_224',
+      `${file}: architecture ${quote(timm.architecture)} is not supported, of timm's models only ViTs and DeiTs are; ` +
+        exportFromTimm(folder, timm.pretrained_cfg.input_size?.[1] ?? 224),
     )
   }
-  const pooling = poolingOf(timm, file)
+  const pooling = poolingOf(timm, folder)
   const configured = configuredSide(timm, file)
   const shapes = timmShapes(tensors, folder, { pooling, imageSize: configured })
   const { image_size: side } = shapes
@@ -87,13 +88,17 @@ export function fromTimm(config: PlainObject, tensors: CheckpointTensors, folder
   }
 }
 
-function poolingOf({ architecture, global_pool, model_args }: TimmConfig, file: string): TimmPooling {
+function poolingOf(timm: TimmConfig, folder: string): TimmPooling {
+  const { architecture, global_pool, model_args, pretrained_cfg } = timm
   const odd = Object.keys(model_args).find(key => !readArguments.includes(key))
   const byName = /_gap_/.test(architecture) ? 'avg' : 'token'
   const pool = model_args.global_pool ?? global_pool ?? byName
   if (odd === undefined && (pool === 'token' || pool === 'avg')) return pool
   const setting = odd === undefined ? `global_pool ${quote(pool)}` : `model_args ${quote(odd)}`
-  throw new InputError(`${file}: ${architecture} with ${setting} is not supported`)
+  throw new InputError(
+    `${folder}/config.json: ${architecture} with ${setting} is not supported; ` +
+      exportFromTimm(folder, pretrained_cfg.input_size?.[1] ?? 224),
+  )
 }
 
 /**

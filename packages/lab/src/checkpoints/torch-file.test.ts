@@ -204,6 +204,12 @@ describe('a file that is refused', () => {
       /and its storage 4 values/,
     ],
     ['a negative offset', 'J\xff\xff\xff\xffK\x01\x85K\x01\x85\x89N', /do not go together/],
+    [
+      'an offset beyond 2^53',
+      '\x8a\x08\0\0\0\0\0\0\0\x7fK\x01\x85K\x01\x85\x89N',
+      /its offset 9151314442816847872, size \[1\]/,
+    ],
+    ['a size of other things', 'K\x00]q\x09h\x09aK\x01\x85\x89N', /size of another kind and stride \[1\]/],
     ['a stride too few', 'K\x00K\x01K\x01\x86K\x01\x85\x89N', /do not go together/],
   ])('a tensor with %s', (_, parts, message) => {
     expect(failing(() => openTorch(tensorFile(parts), 'there'))).toMatch(message)
@@ -239,6 +245,17 @@ describe('a file that is refused', () => {
     )
     expect(failing(() => openTorch(file, 'there'))).toMatch(
       /of 163840 bytes together.*they share values too often/,
+    )
+  })
+})
+
+describe('weights of a family that is not known', () => {
+  it('are answered with what came and what can be done', () => {
+    expect(failing(() => read('dtypes.pth'))).toMatch(
+      /has tensors such as "float64", "float32", "float16", which are not the names of .*no config\.json beside it; if it is of another family, export it to ONNX .*torch\.onnx\.export/,
+    )
+    expect(failing(() => read('dtypes.pth', { num_labels: 3 }))).toMatch(
+      /config\.json has no 'model_type'; if/,
     )
   })
 })

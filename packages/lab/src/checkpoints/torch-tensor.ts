@@ -1,6 +1,6 @@
 import { InputError } from 'onnxgrad'
 import { decodeTensor } from './safetensors.js'
-import { ITEM_SIZES, isSize, product, quote, type SafeDtype, type SafeTensor } from './safetensors-format.js'
+import { ITEM_SIZES, isSize, product, type SafeDtype, type SafeTensor } from './safetensors-format.js'
 
 /** PyTorch's names of storages and what they hold. */
 export const storageTypes: Readonly<Record<string, SafeDtype>> = {
@@ -43,10 +43,10 @@ export class TorchTensor {
   static of(storage: unknown, offset: unknown, shape: unknown, strides: unknown): TorchTensor | string {
     if (!(storage instanceof TorchStorage)) return 'it has no storage'
     if (!isSize(offset) || !isSizes(shape) || !isSizes(strides) || shape.length !== strides.length)
-      return `its offset ${quote(offset)}, size ${quote(shape)} and stride ${quote(strides)} do not go together`
+      return `its offset ${show(offset)}, size ${show(shape)} and stride ${show(strides)} do not go together`
     const count = product(shape)
     if (count === undefined || count > storage.length)
-      return `it has size ${quote(shape)}, and its storage ${storage.length} values`
+      return `it has size ${show(shape)}, and its storage ${storage.length} values`
     const last = offset + shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 0)
     if (count > 0 && !(last < storage.length))
       return `it reaches to value ${last}, and its storage has ${storage.length}`
@@ -91,6 +91,14 @@ export class TorchTensor {
     }
     return made
   }
+}
+
+/** A number or a list of numbers as it may stand in a message; a pickle may have anything there. */
+function show(value: unknown): string {
+  const isNumber = (inner: unknown) => typeof inner === 'number' || typeof inner === 'bigint'
+  if (isNumber(value)) return String(value)
+  if (!Array.isArray(value) || value.length > 16 || !value.every(isNumber)) return 'of another kind'
+  return `[${value.join(', ')}]`
 }
 
 function isSizes(value: unknown): value is number[] {

@@ -1,6 +1,7 @@
 import { InputError } from 'onnxgrad'
 import type { CheckpointTensor, CheckpointTensors } from './checkpoint-tensor.js'
 import type { PlainObject } from './configuration.js'
+import { exportFromPython } from './export-hint.js'
 import { third } from './timm-tensors.js'
 
 /** A checkpoint in the names of Hugging Face, with what its tensors tell of it in the keys of a config.json. */
@@ -87,7 +88,7 @@ function vitName(stem: string, suffix: string): string | readonly string[] | und
  */
 export function fromTorchvisionSwin(tensors: CheckpointTensors, file: string): Named {
   if (tensors.has('features.1.0.attn.logit_scale'))
-    throw new InputError(`${file} is a Swin Transformer V2, which is not supported`)
+    throw new InputError(`${file} is a Swin Transformer V2, which is not supported; ${exportFromPython}`)
   const shape = shapesOf(tensors, file, 'Swin Transformer')
   const [embed_dim, , , patch_size] = shape('features.0.0.weight', 4) as [number, number, number, number]
   const table = (stage: number) => shape(`features.${2 * stage + 1}.0.attn.relative_position_bias_table`, 2)
