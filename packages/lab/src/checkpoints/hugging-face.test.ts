@@ -1,5 +1,6 @@
 import { InputError } from 'onnxgrad'
 import { describe, expect, it } from 'vitest'
+import { buildModel, modelConfig } from '../models/registry.js'
 import { strongWeights, tinyViT } from '../testing/tiny.js'
 import { tinyResNet } from '../testing/tiny-resnet.js'
 import type { CheckpointFiles } from './checkpoint.js'
@@ -67,6 +68,20 @@ describe('a checkpoint in the Hugging Face layout', () => {
     })
     const preprocessor = JSON.parse(files['preprocessor_config.json'])
     expect(preprocessor).toMatchObject({ size: { height: 8, width: 8 }, image_mean: [0.4, 0.5, 0.6] })
+  })
+
+  it('has whole numbers where transformers takes nothing else, and no others', () => {
+    const text = (config: object) => {
+      const built = buildModel(modelConfig.parse(config), { classNames: [] })
+      return toHuggingFace({ model: built, weights: strongWeights(built, 1), provenance })['config.json']
+    }
+    const tiny = { image_size: 8, hidden_size: 8, num_attention_heads: 2, num_hidden_layers: 1 }
+    const dinov2 = text({ model_type: 'dinov2', patch_size: 4, ...tiny, mlp_ratio: 2 })
+    expect(dinov2).toMatch(/"layerscale_value": 1\.0,\n/)
+    expect(dinov2).toMatch(/"mlp_ratio": 2,\n/)
+    const swin = { model_type: 'swin', image_size: 16, embed_dim: 4, depths: [1], num_heads: [1] }
+    expect(text(swin)).toMatch(/"mlp_ratio": 4\.0,\n/)
+    expect(text(swin)).toMatch(/"window_size": 7,\n/)
   })
 
   it('keeps what is said of how pictures become input', () => {

@@ -1,4 +1,5 @@
 import { InputError, sizeOf } from 'onnxgrad'
+import { z } from 'zod'
 import { batchCounters } from '../models/batch-norm.js'
 import type { Model } from '../models/model.js'
 import type { Checkpoint, CheckpointFiles } from './checkpoint.js'
@@ -60,11 +61,29 @@ export function toHuggingFace(
     return [name, { dtype: 'F16', shape, data }]
   })
   return {
-    'config.json': `${JSON.stringify(config, null, 2)}\n`,
+    'config.json': `${withFloats(JSON.stringify(config, null, 2), family.config)}\n`,
     'preprocessor_config.json': `${JSON.stringify(preprocessing?.file ?? preprocessorOf(model), null, 2)}\n`,
     'model.safetensors': writeSafetensors([...counters, ...tensors], {
       format: 'pt',
       ageb: JSON.stringify(provenance),
     }),
   }
+}
+
+/**
+ * The text of a configuration with `1.0` in place of `1` where a key is of a float: `transformers` 5 takes no whole
+ * number there.
+ */
+function withFloats(text: string, { shape }: z.ZodObject): string {
+  const floats = Object.keys(shape).filter(key => isFloat(shape[key]))
+  return floats.reduce(
+    (all, key) => all.replace(new RegExp(`^(  "${key}": -?\\d+)(,?)$`, 'm'), '$1.0$2'),
+    text,
+  )
+}
+
+function isFloat(schema: unknown): boolean {
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodNullable || schema instanceof z.ZodOptional)
+    return isFloat(schema.unwrap())
+  return schema instanceof z.ZodNumber && !schema.isInt
 }

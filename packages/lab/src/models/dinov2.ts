@@ -14,9 +14,7 @@ const keys = {
   hidden_size: encoderKeys.hidden_size.default(768),
   num_hidden_layers: encoderKeys.num_hidden_layers.default(12),
   num_attention_heads: encoderKeys.num_attention_heads.default(12),
-  mlp_ratio: z
-    .number()
-    .positive()
+  mlp_ratio: positive
     .max(1000)
     .default(4)
     .describe("width of the blocks' hidden layer, in widths of a token; of SwiGLU two thirds of it"),
@@ -74,7 +72,7 @@ export function dinov2Parts(gated: boolean, scaled: boolean): BlockParts {
 
 function build(modelType: string, config: z.infer<typeof dinov2Config>, registers: number, task: Task) {
   const { hidden_size, mlp_ratio, use_swiglu_ffn } = config
-  const width = Math.trunc(hidden_size * mlp_ratio)
+  const width = hidden_size * mlp_ratio
   // As DINOv2 has it: two thirds, rounded up to a multiple of 8.
   const gatedWidth = 8 * Math.floor((Math.trunc((width * 2) / 3) + 7) / 8)
   return buildTokenViT(
