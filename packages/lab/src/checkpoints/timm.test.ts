@@ -1,8 +1,10 @@
 import { InputError } from 'onnxgrad'
 import { describe, expect, it } from 'vitest'
 import { withConfig as config, fixture, withShapes as tensorsOf } from '../testing/checkpoint-fixture.js'
+import { goldenCheckpoint } from '../testing/goldens.js'
 import type { ReadableFiles } from './checkpoint.js'
 import { fromHuggingFace } from './hugging-face.js'
+import { type WritableTensor, writeSafetensors } from './write-safetensors.js'
 
 // That the logits are timm's is shown in formats.test.ts.
 const timmArguments = JSON.parse(fixture('timm-vit')['config.json']!).model_args
@@ -149,4 +151,58 @@ it('the command to export another model can be run from folders of any name', ()
   expect(said("it's here")).toMatch(
     /'local-dir:\.'.*'\.\/model\.onnx'\)" in that folder, and give 'it'\\''s here\/model\.onnx'$/,
   )
+})
+
+describe("weights in the names of DINOv2's own code", () => {
+  /** The weights of a fixture under those names, without a head. */
+  function renamed(name: string): Uint8Array {
+    const { model, weights } = goldenCheckpoint(`dinov2/${name}`)
+    const prefix = `${model.modelType}.`
+    const tensors: [string, WritableTensor][] = [
+      [
+        'mask_token',
+        { dtype: 'F32', shape: [1, model.config.hidden_size as number], data: new Float32Array(8) },
+      ],
+    ]
+    const put = (to: string, shape: readonly number[], data: Float32Array) =>
+      tensors.push([to, { dtype: 'F32', shape, data }])
+    for (const [full, { shape }] of Object.entries(model.parameters)) {
+      if (!full.startsWith(prefix)) continue
+      const short = full.slice(prefix.length)
+      if (/attention\.(key|value)\./.test(short)) continue
+      if (short.includes('attention.query.')) {
+        const three = ['query', 'key', 'value'].flatMap(part => [...weights[full.replace('query', part)]!])
+        const to = short.replace('encoder.layer', 'blocks').replace('attention.attention.query', 'attn.qkv')
+        put(to, [3 * shape[0]!, ...shape.slice(1)], Float32Array.from(three))
+        continue
+      }
+      const to = short
+        .replace('embeddings.patch_embeddings.projection', 'patch_embed.proj')
+        .replace('embeddings.position_embeddings', 'pos_embed')
+        .replace('embeddings.', '')
+        .replace('encoder.layer', 'blocks')
+        .replace('attention.output.dense', 'attn.proj')
+        .replace(/layer_scale(\d)\.lambda1/, 'ls$1.gamma')
+        .replace('layernorm', 'norm')
+      put(to, shape, weights[full]!)
+    }
+    return writeSafetensors(tensors)
+  }
+
+  it.each([
+    ['plain', { layer_norm_eps: 1e-3 }],
+    ['registers', {}],
+  ])('are those of a backbone: %s', (name, keys) => {
+    const files = {
+      'model.safetensors': renamed(name),
+      'config.json': JSON.stringify({ num_attention_heads: 2, ...keys }),
+    }
+    const { model, weights } = fromHuggingFace(files, 'there')
+    const wanted = goldenCheckpoint(`dinov2/${name}`)
+    expect(model.modelType).toBe(wanted.model.modelType)
+    expect(model.config).toEqual({ ...wanted.model.config, layerscale_value: 1 })
+    expect(model.classNames).toEqual([])
+    for (const [parameter, values] of Object.entries(weights))
+      if (values.length > 0) expect(values, parameter).toEqual(wanted.weights[parameter])
+  })
 })
