@@ -101,8 +101,10 @@ export interface Model {
   readonly branches: number
   /** Scopes in which `forward` builds its blocks, each of which can be recomputed to save memory. */
   readonly blocks: readonly string[]
-  /** Tokens in front of the patch tokens in every attention map (the class token). */
+  /** Tokens in front of the patch tokens in every attention map: class, distillation, registers. */
   readonly leadingTokens: number
+  /** Whether the first of these is a class token. Default: whether there are any. */
+  readonly hasClassToken?: boolean
   /** Order in which the network takes the channels; `forward` reverses them. Default: red, green, blue. */
   readonly channels?: 'bgr'
   /** Per-channel mean and standard deviation by which values in [0, 1] are normalized, in that order. */

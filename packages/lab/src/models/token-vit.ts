@@ -62,6 +62,7 @@ export function buildTokenViT(vit: TokenViT, task: Task): Model {
     branches: 2 * encoder.num_hidden_layers,
     blocks: blockNames(encoder),
     leadingTokens: leading,
+    hasClassToken: vit.classToken,
     ...normalization,
     forward(p, pixels, options = {}) {
       const first = pixels.graph.within('embeddings', () => embed(p, normalize(pixels, normalization), vit))

@@ -13,7 +13,10 @@ export function modelCommand(program: Command): void {
   command
     .command('info')
     .description('Print family, size, classes, preprocessing, blocks and history of a checkpoint.')
-    .argument('<model>', 'checkpoint: a folder, an ONNX file, a bundled name or owner/name on the hub')
+    .argument(
+      '<model>',
+      'checkpoint: a folder, an ONNX file, a .pth file, a bundled name or owner/name on the hub',
+    )
     .option('--json', 'print the result as JSON')
     .action(async (model: string, { json }: { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
@@ -25,7 +28,10 @@ export function modelCommand(program: Command): void {
     .command('export')
     .alias('convert')
     .description('Write a checkpoint in another format.')
-    .argument('<model>', 'checkpoint: a folder, an ONNX file, a bundled name or owner/name on the hub')
+    .argument(
+      '<model>',
+      'checkpoint: a folder, an ONNX file, a .pth file, a bundled name or owner/name on the hub',
+    )
     .requiredOption('--out <folder>', 'the folder to write')
     .addOption(
       new Option(

@@ -11,7 +11,10 @@ export function predictCommand(program: Command): void {
       "Predict the classes of pictures with a checkpoint. They are resized, cropped and normalized as the checkpoint's " +
         'preprocessor_config.json says, with the same pixel values as in transformers.',
     )
-    .argument('<model>', 'checkpoint: a folder, an ONNX file, a bundled name or owner/name on the hub')
+    .argument(
+      '<model>',
+      'checkpoint: a folder, an ONNX file, a .pth file, a bundled name or owner/name on the hub',
+    )
     .argument('<pictures...>', 'PNG, JPEG or WebP files, or folders with such files')
     .option('--top <n>', 'number of classes to print for each picture', wholeNumber(1), 5)
   addMachineFlags(command, 'cpu')

@@ -61,7 +61,7 @@ interface Focus {
 }
 
 function focusOf({ attention, activations }: ForwardResult, model: Model, at: GradientAt): Focus {
-  if (at === 'class-token' && model.leadingTokens === 0)
+  if (at === 'class-token' && !(model.hasClassToken ?? model.leadingTokens > 0))
     throw new InputError(
       `the surrogate (${model.modelType}) has no class token: take the gradient at pixel or patch`,
     )
