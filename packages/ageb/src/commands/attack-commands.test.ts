@@ -143,7 +143,7 @@ describe('an attack that needs no surrogate', () => {
     const ended = await here.ageb(['eval', 'model', '--json', ...settings])
     expect(ended).toMatchObject({ code: 0 })
     const data = json(ended)
-    expect(data).toMatchObject({ attack: { name: 'badnets', size: 3 }, asr: { n: 12 } })
+    expect(data).toMatchObject({ attack: { name: 'badnets', size: 5 }, asr: { n: 12 } })
     expect(data).not.toHaveProperty('surrogate')
   })
 

@@ -30,7 +30,7 @@ const plugin = defineAttack({
 
 describe('the configuration of an attack', () => {
   it('may be a name, with all defaults, or parameters beside it', () => {
-    expect(attackConfig.parse('badnets')).toMatchObject({ name: 'badnets', size: 3, colour: [255, 255, 255] })
+    expect(attackConfig.parse('badnets')).toMatchObject({ name: 'badnets', size: 5, colour: [255, 255, 255] })
     expect(attackConfig.parse({ name: 'wanet', grid: 6 })).toMatchObject({
       name: 'wanet',
       grid: 6,

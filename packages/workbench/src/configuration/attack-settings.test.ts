@@ -26,7 +26,7 @@ describe('attackSettings', () => {
     expect((await attackSettings()).attack.name).toBe('ageb')
     const { settings, attack } = await attackSettings({ set: ['attack=badnets'], surrogate: 'mine' })
     expect(settings).toMatchObject({ kind: 'backdoor', surrogate: 'mine', attack: { name: 'badnets' } })
-    expect(attack.parameters).toMatchObject({ size: 3 })
+    expect(attack.parameters).toMatchObject({ size: 5 })
   })
 
   it('of a wrong key or a run that is not there are refused', async () => {

@@ -47,9 +47,9 @@ describe('ageb run with the name of an attack', () => {
     expect(config('preset')).toMatch(
       /^attack:\n {2}name: ageb\n[\s\S]* {2}share: 0\.4\n[\s\S]* {2}signal: 4\n/m,
     )
-    const other = await begin(['demo', '--out', 'other'], ['attack=badnets', 'attack.size=5'])
+    const other = await begin(['demo', '--out', 'other'], ['attack=badnets', 'attack.size=6'])
     expect(other).toMatchObject({ code: 0 })
-    expect(config('other')).toMatch(/^attack:\n {2}name: badnets\n[\s\S]* {2}size: 5\n/m)
+    expect(config('other')).toMatch(/^attack:\n {2}name: badnets\n[\s\S]* {2}size: 6\n/m)
   })
 
   it('is a name in a configuration file, too', async () => {

@@ -29,14 +29,16 @@ describe('BadNets', () => {
     [64, 32, [58, 63], [29, 31]],
     [8, 8, [7, 7], [7, 7]],
   ] as const)(
-    'is a white square of 3 of 32 pixels in the corner, at %i×%i',
+    'as BackdoorBench has it is a white square of 3 of 32 pixels in the corner, at %i×%i',
     async (height, width, rows, columns) => {
       const expected = Array.from({ length: height }, (_, y) =>
         Array.from({ length: width }, (_, x) =>
           y >= rows[0] && y <= rows[1] && x >= columns[0] && x <= columns[1] ? 255 : 100,
         ),
       )
-      expect(await patched({}, height, width)).toEqual([expected, expected, expected])
+      const parameters = { size: 3, row: 29, column: 29 }
+      expect(badnets.presets.backdoorbench!.parameters).toEqual(parameters)
+      expect(await patched(parameters, height, width)).toEqual([expected, expected, expected])
     },
   )
 

@@ -18,9 +18,9 @@ export const badnetsParameters = z.strictObject({
     .enum(['square', 'checkerboard'])
     .default('square')
     .describe('the patch: one colour, or fields of it and of its inverse by turns'),
-  size: z.int().min(1).max(REFERENCE).default(3).describe('side of the patch, of 32; scaled with the image'),
-  row: place.default(29).describe('row of its upper edge, of 0 to 31; scaled with the image'),
-  column: place.default(29).describe('column of its left edge, of 0 to 31; scaled with the image'),
+  size: z.int().min(1).max(REFERENCE).default(5).describe('side of the patch, of 32; scaled with the image'),
+  row: place.default(23).describe('row of its upper edge, of 0 to 31; scaled with the image'),
+  column: place.default(23).describe('column of its left edge, of 0 to 31; scaled with the image'),
   colour: z
     .tuple([level, level, level])
     .default([255, 255, 255])
@@ -37,10 +37,20 @@ export const badnets = defineAttack({
   access: 'data',
   parameters: badnetsParameters,
   presets: {
+    measured: {
+      summary: 'a white square of 5 pixels that the random crops of training do not cut off',
+      parameters: {},
+      measured:
+        'ASR 96.3 % (94.9–97.4 %, n = 900), CDA 73.8 % (n = 1000), that of the clean twin 71.9 %; PSNR 21.7 dB; bundled ' +
+        'CIFAR-10 subset, test split, bundled ViT, 10 % poison, seed 1',
+    },
     backdoorbench: {
       summary:
         'a white square of 3 pixels in the lower right corner of 32×32 images, as BackdoorBench has it',
-      parameters: {},
+      parameters: { size: 3, row: 29, column: 29 },
+      measured:
+        'ASR 67.9 % (64.8–70.9 %, n = 900), CDA 71.6 % (n = 1000), that of the clean twin 71.9 %: random crops cut the ' +
+        'square off; bundled CIFAR-10 subset, test split, bundled ViT, 10 % poison, seed 1',
     },
   },
   cases: {

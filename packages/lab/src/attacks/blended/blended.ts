@@ -37,7 +37,13 @@ export const blended = defineAttack({
   access: 'data',
   parameters: blendedParameters,
   presets: {
-    paper: { summary: 'a random pattern at α = 0.2, in training as at test time', parameters: {} },
+    paper: {
+      summary: 'a random pattern at α = 0.2, in training as at test time',
+      parameters: {},
+      measured:
+        'ASR 99.3 % (98.6–99.7 %, n = 900), CDA 71.4 % (n = 1000), that of the clean twin 71.9 %; PSNR 22.4 dB; bundled ' +
+        'CIFAR-10 subset, test split, bundled ViT, 10 % poison, seed 1',
+    },
   },
   cases: {
     'noise, fainter in training': { trainAlpha: 0.1 },

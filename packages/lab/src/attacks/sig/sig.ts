@@ -20,7 +20,13 @@ export const sig = defineAttack({
   access: 'data',
   parameters: sigParameters,
   presets: {
-    backdoorbench: { summary: 'Δ = 40 and f = 6, as BackdoorBench has it', parameters: {} },
+    backdoorbench: {
+      summary: 'Δ = 40 and f = 6, as BackdoorBench has it',
+      parameters: {},
+      measured:
+        'ASR 99.8 % (99.2–99.9 %, n = 900), CDA 67.7 % (n = 1000), that of the clean twin 71.9 %; PSNR 19.4 dB; bundled ' +
+        'CIFAR-10 subset, test split, bundled ViT, all 500 images of the target (10 %), labels kept, seed 1',
+    },
     'backdoor-toolbox': {
       summary: 'Δ = 30 and f = 6, as backdoor-toolbox has it',
       parameters: { amplitude: 30 },

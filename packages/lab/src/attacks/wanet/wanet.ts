@@ -40,10 +40,19 @@ export const wanet = defineAttack({
   access: 'data',
   parameters: wanetParameters,
   presets: {
-    paper: { summary: 'k = 4, s = 0.5, noise mode for twice as many images as are poisoned', parameters: {} },
+    paper: {
+      summary: 'k = 4, s = 0.5, noise mode for twice as many images as are poisoned',
+      parameters: {},
+      measured:
+        'hardly learned: ASR 22.2 % (19.6–25.1 %, n = 900), base rate 11.0 %, CDA 68.9 % (n = 1000), that of the clean ' +
+        'twin 71.9 %; PSNR 31.7 dB; bundled CIFAR-10 subset, test split, bundled ViT, 10 % poison, seed 1',
+    },
     strong: {
       summary: "s = 2, which others take where the paper's strength does too little",
       parameters: { strength: 2 },
+      measured:
+        'hardly learned either: ASR 26.7 % (23.9–29.7 %, n = 896), base rate 9.7 %, CDA 69.2 % (n = 1000), that of the ' +
+        'clean twin 74.0 %; PSNR 21.1 dB; 1,000 held-out images of the bundled CIFAR-10 subset, bundled ViT, 10 % poison, seed 1',
     },
   },
   cases: {
