@@ -21,8 +21,19 @@ export const predictionStage: Stage<PredictionInput, Int32Array> = {
   name: 'predictions',
   version: 1,
   key: ({ digest, images, engine }) => ({ model: digest, images: images.id, machine: engine.machine }),
-  async run({ engine, model, weights, images }, { folder }) {
-    const predicted = await predict(engine.runtime, model, weights, images, BATCH)
+  async run({ engine, model, weights, images }, { folder, monitor, signal }) {
+    const bar = monitor.progress('predictions', images.count)
+    let done = 0
+    const watched = {
+      ...images,
+      async read(indices: ArrayLike<number>, out: Uint8Array) {
+        signal.throwIfAborted()
+        await images.read(indices, out)
+        done += indices.length
+        bar.update(done)
+      },
+    }
+    const predicted = await predict(engine.runtime, model, weights, watched, BATCH).finally(() => bar.stop())
     await writeFile(path.join(folder, FILE), encodeTable({ predicted }))
   },
   async open(folder) {
