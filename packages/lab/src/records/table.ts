@@ -44,7 +44,8 @@ export async function decodeTable<K extends Record<string, ColumnKind>>(
   kinds: K,
   where: string,
 ): Promise<{ [name in keyof K]: ColumnOf<K[name]> }> {
-  const file = bytes.slice().buffer
+  // A copy with a buffer of its own: a Buffer of Node may be a piece of a larger one.
+  const file = new Uint8Array(bytes).buffer
   const rows = await parquetReadObjects({ file, columns: Object.keys(kinds) }).catch((error: unknown) => {
     throw new InputError(
       `${where} is not a table of ageb (${(error as Error).message}): restore it from a copy`,
