@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -9,13 +8,6 @@ import envPaths from 'env-paths'
 /** The folder of decoded images: `AGEB_CACHE`, else the user's cache folder as the platform has it. */
 export function cacheFolder(): string {
   return process.env.AGEB_CACHE || envPaths('ageb', { suffix: '' }).cache
-}
-
-/** SHA-256 of a file, hexadecimal. */
-export async function sha256OfFile(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk)
-  return hash.digest('hex')
 }
 
 /** Bytes of a checksum. */

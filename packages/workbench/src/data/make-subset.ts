@@ -6,7 +6,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { InputError } from 'onnxgrad'
-import { sha256OfFile } from './cache.js'
+import { sha256OfFile } from '../files/sha256-of-file.js'
 import { filesOfSplit } from './layouts/split-files.js'
 import { type ImageParquet, openImageParquet } from './parquet.js'
 import { balancedIndices } from './take.js'

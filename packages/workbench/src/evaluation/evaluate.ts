@@ -22,6 +22,7 @@ import { abortable } from '../data/abortable.js'
 import { openSplit } from '../data/dataset.js'
 import type { ColumnChoice } from '../data/parquet-schema.js'
 import { silent, type WatchOptions } from '../runs/monitor.js'
+import { assertLabelsFit } from '../triggers/assert-labels-fit.js'
 import { preparedTrigger } from '../triggers/prepared-trigger.js'
 
 /** What is not given is the attack's: data set, columns, threads and device of its configuration. */
@@ -133,6 +134,7 @@ async function underAttack(
   const bar = monitor.progress('triggers', images.count)
   try {
     const trigger = await preparedTrigger(runtime, chosen, images, classes, surrogate)
+    assertLabelsFit(trigger, surrogate?.model, images.classNames)
     const pixels = await renderToMemory(runtime, trigger, images, {
       seed,
       ...(signal && { signal }),

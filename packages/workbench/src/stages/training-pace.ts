@@ -1,4 +1,4 @@
-import { type ImageSource, type Model, type TrainingConfig, trainingStep } from '@ageb/lab'
+import { type FrozenPrefix, type ImageSource, type Model, type TrainingConfig, trainingStep } from '@ageb/lab'
 import { matrixThroughput, type Runtime } from 'onnxgrad'
 import { peakRssMiB } from './memory.js'
 import { type Pace, paceOf, shareOf, WARM_UP } from './speed.js'
@@ -20,6 +20,7 @@ export interface TrainingPace extends Partial<Pace> {
 
 /**
  * The pace of a training.
+ * @param prefix where the training started behind frozen blocks, whose work is not counted
  * @param times seconds of every step that was timed, in order, and how long each of them waited for its images
  */
 export async function trainingPace(
@@ -27,13 +28,20 @@ export async function trainingPace(
   model: Model,
   config: TrainingConfig,
   data: ImageSource,
+  prefix: FrozenPrefix | undefined,
   times: { readonly seconds: readonly number[]; readonly dataWait: readonly number[] },
 ): Promise<TrainingPace> {
   const counted = times.seconds.slice(WARM_UP)
   const sum = (values: readonly number[]) => values.reduce((total, each) => total + each, 0)
   const total = sum(counted)
   const pace =
-    counted.length > 0 ? paceOf(counted, config.batchSize, trainingStep(model, config, data).graph) : null
+    counted.length > 0
+      ? paceOf(
+          counted,
+          config.batchSize,
+          trainingStep(model, config, data, prefix && { startAt: prefix.block }).graph,
+        )
+      : null
   const gemmGflops = await matrixThroughput(runtime)
   return {
     ...pace,

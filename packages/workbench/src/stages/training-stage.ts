@@ -33,7 +33,7 @@ export const trainingStage: Stage<TrainingInput, TrainingOutput> = {
     machine: engine.machine,
   }),
   async run(input, { folder, scratch, signal, monitor }) {
-    const { engine, model, data, config } = input
+    const { engine, model, data, config, prefix } = input
     const { weights, steps, seconds, dataWait } = await resumableTraining(input, { scratch, signal, monitor })
     const tensors = Object.entries(weights).map(
       ([name, values]) =>
@@ -41,7 +41,7 @@ export const trainingStage: Stage<TrainingInput, TrainingOutput> = {
     )
     await writeFile(path.join(folder, files.weights), safetensorsParts(tensors, {}))
     await writeFile(path.join(folder, files.log), encodeTrainingLog(trainingLogOf(steps)))
-    const pace = await trainingPace(engine.runtime, model, config, data, { seconds, dataWait })
+    const pace = await trainingPace(engine.runtime, model, config, data, prefix, { seconds, dataWait })
     await writeFile(path.join(folder, files.pace), JSON.stringify(pace))
   },
   async open(folder) {

@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { lstat, open, readdir, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { sha256OfFile } from '../files/sha256-of-file.js'
 import { version as agebVersion } from '../files/version.js'
 import { errorCode, writeFileWhole } from '../files/write-file.js'
 import { type EntryId, entryId, type KeyPart, namePattern } from './stage.js'
@@ -64,7 +63,7 @@ export async function sealEntry(
       )
     }
     const { size } = await lstat(join(folder, name))
-    files.push({ name, bytes: size, sha256: await sha256OfFile(join(folder, name), () => {}) })
+    files.push({ name, bytes: size, sha256: await sha256OfFile(join(folder, name)) })
   }
   const record: EntryRecord = recordSchema.parse({
     stage,
@@ -189,15 +188,6 @@ async function filesIn(folder: string, prefix = ''): Promise<string[]> {
 async function describe(path: string) {
   const stats = await lstat(path)
   return { size: stats.size, ino: stats.ino, mtimeMs: stats.mtimeMs, isFile: stats.isFile() }
-}
-
-async function sha256OfFile(path: string, onBytes: (bytes: number) => void): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) {
-    hash.update(chunk)
-    onBytes(chunk.length)
-  }
-  return hash.digest('hex')
 }
 
 /** A file as text, undefined if it does not exist; its size is checked before memory is taken. */

@@ -10,16 +10,15 @@ import {
 } from 'onnxgrad'
 import { type ImageSet, imagesInMemory } from '../../images/image-set.js'
 import { type ImageSource, imageSize } from '../../images/image-source.js'
+import type { TensorSource } from '../../images/tensor-source.js'
 import { rng } from '../../random/rng.js'
 import { type ImageMap, type ImageProgram, mapGraph, needsOf, programGraph } from './image-program.js'
 
 /** What is needed of the images that a program runs over. */
 export type RenderedImages = Pick<ImageSource, 'read' | 'labels' | 'count' | 'height' | 'width'>
 
-/** Values computed of each image before: those of a map, float32, one image after another. */
-export interface MapSource {
-  read(indices: ArrayLike<number>, out: Float32Array): Promise<void>
-}
+/** Values computed of each image before: those of a map. */
+export type MapSource = Pick<TensorSource, 'read'>
 
 /** How a program or map is run over images. */
 export interface BatchOptions {

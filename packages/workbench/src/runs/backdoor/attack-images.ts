@@ -6,10 +6,12 @@ import {
   mapStage,
   poisonStage,
   preparationStage,
+  triggerContext,
   triggerStage,
 } from '../../stages/attack-stages.js'
 import { type GalleryImage, galleryStage } from '../../stages/gallery-stage.js'
 import type { StageLog } from '../../stages/stage-log.js'
+import { assertLabelsFit } from '../../triggers/assert-labels-fit.js'
 
 /** Test images in the gallery of a report. */
 const GALLERY = 8
@@ -30,6 +32,8 @@ export async function attackImages(
 ): Promise<AttackedImages> {
   const { engine, plugin } = subject
   const prepared = (await stages.run('preparation', preparationStage, subject)).output
+  const program = subject.attack.trigger(triggerContext(subject), prepared)
+  assertLabelsFit(program, subject.surrogate?.model, train.classNames)
   const maps: GetMaps = async (program, images) => {
     const found: Awaited<ReturnType<GetMaps>> = {}
     for (const [name, map] of Object.entries(program.maps ?? {}))
