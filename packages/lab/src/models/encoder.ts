@@ -1,14 +1,15 @@
 import {
   add,
+  concat,
   fusedMatMul,
   layerNorm,
   linear,
-  matmul,
   mul,
   normalizedLinear,
   reshape,
   slice,
   softmax,
+  split,
   transpose,
   type Value,
 } from 'onnxgrad'
@@ -131,15 +132,18 @@ export function encode(
   for (let i = 0; i < c.num_hidden_layers; i++) {
     graph.within(`block${i}`, () => {
       const block = `${prefix}.${i}`
-      const project = normDense(p, x, `${block}.${before}`, c.layer_norm_eps)
+      // What works on each token alone works on one matrix of all tokens: no shapes to change between the layers.
+      const rows = asRows(x)
+      const project = normDense(p, rows, `${block}.${before}`, c.layer_norm_eps)
       const scaled = (y: Value, layer: string, scale?: string) =>
         scaledDense(p, y, `${block}.${layer}`, scale && `${block}.${scale}`)
-      const attended = attend(part => project(`${block}.attention.attention.${part}`), c)
+      const projections = ['query', 'key', 'value'].map(part => `${block}.attention.attention.${part}`)
+      const attended = attend(project(...projections), x.shape[0]!, c)
       probabilities.push(attended.probabilities)
-      x = residual(x, scaled(attended.output, 'attention.output.dense', attentionScale))
-      const wide = normDense(p, x, `${block}.${after}`, c.layer_norm_eps)(`${block}.${parts.wide}`)
+      const between = residual(rows, scaled(attended.output, 'attention.output.dense', attentionScale))
+      const wide = normDense(p, between, `${block}.${after}`, c.layer_norm_eps)(`${block}.${parts.wide}`)
       const active = parts.gated ? gate(wide) : activate(wide, c.hidden_act)
-      x = residual(x, scaled(active, parts.narrow, mlpScale))
+      x = reshape(residual(between, scaled(active, parts.narrow, mlpScale)), x.shape)
     })
     hidden.push(x)
   }
@@ -155,16 +159,33 @@ function scaledDense(p: Parameters, x: Value, name: string, scale?: string): Val
   return linear(x, mul(weight, reshape(factor, [factor.shape[0]!, 1])), mul(bias, factor))
 }
 
-/** SwiGLU behind its first layer: (N, T, 2 · width) to (N, T, width). */
-function gate(wide: Value): Value {
-  const width = wide.shape[2]! / 2
-  return mul(activate(slice(wide, [2], [0], [width]), 'silu'), slice(wide, [2], [width], [2 * width]))
+/** (…, width) to (rows, width). */
+function asRows(x: Value): Value {
+  return reshape(x, [x.shape.slice(0, -1).reduce((n, dim) => n * dim, 1), x.shape.at(-1)!])
 }
 
-/** Fully connected layers of a normalized input: a normalization by name, then layers by theirs. */
-export function normDense(p: Parameters, x: Value, norm: string, epsilon: number): (name: string) => Value {
+/** SwiGLU behind its first layer: (rows, 2 · width) to (rows, width). */
+function gate(wide: Value): Value {
+  const width = wide.shape[1]! / 2
+  return mul(activate(slice(wide, [1], [0], [width]), 'silu'), slice(wide, [1], [width], [2 * width]))
+}
+
+/**
+ * Fully connected layers of a normalized input: a normalization by name, then layers by theirs. Several layers at once
+ * are one product; their outputs lie side by side.
+ */
+export function normDense(
+  p: Parameters,
+  x: Value,
+  norm: string,
+  epsilon: number,
+): (...names: string[]) => Value {
   const apply = normalizedLinear(x, p[`${norm}.weight`]!, p[`${norm}.bias`]!, epsilon)
-  return name => apply(p[`${name}.weight`]!, p[`${name}.bias`])
+  const all = (names: string[], part: string) => names.flatMap(name => p[`${name}.${part}`] ?? [])
+  return (...names) => {
+    const biases = all(names, 'bias')
+    return apply(concat(all(names, 'weight'), 0), biases.length > 0 ? concat(biases, 0) : null)
+  }
 }
 
 /** A normalization by name and the heads that read it: its output, and the logits of a head by name. */
@@ -172,30 +193,40 @@ export function normedHead(p: Parameters, x: Value, norm: string, epsilon: numbe
   return {
     features: layerNorm(x, p[`${norm}.weight`]!, p[`${norm}.bias`]!, epsilon),
     // Not of `features`: this form is cheaper in training, and what nobody asks for is left out of a graph.
-    logits: normDense(p, x, norm, epsilon),
+    logits: (name: string) => normDense(p, x, norm, epsilon)(name),
   }
 }
 
-/** Adds residual branches one after the other, each scaled as stochastic depth wants it. */
+/**
+ * Adds residual branches one after the other, each scaled as stochastic depth wants it. The first axis holds the
+ * images, or the rows of one image behind those of another.
+ */
 export function residuals({ branchScale }: ForwardOptions): (x: Value, branch: Value) => Value {
   let next = 0
   return (x, branch) => {
     if (!branchScale) return add(x, branch)
-    const row = slice(branchScale, [0], [next], [next + 1])
+    const factor = slice(branchScale, [0], [next], [next + 1])
     next++
-    return add(x, mul(branch, reshape(row, [x.shape[0]!, ...x.shape.slice(1).map(() => 1)])))
+    const images = factor.shape[1]!
+    const byImage = reshape(branch, [images, x.shape[0]! / images, ...x.shape.slice(1)])
+    const scaled = mul(byImage, reshape(factor, [images, ...x.shape.map(() => 1)]))
+    return add(x, reshape(scaled, x.shape))
   }
 }
 
-/** Multi-head self-attention before the output projection, from the projections (N, T, width) of the tokens. */
-function attend(project: (part: 'query' | 'key' | 'value') => Value, c: EncoderConfig) {
+/**
+ * Multi-head self-attention before the output projection.
+ * @param projected (N · T, 3 · width): queries, keys and values of the tokens of N images.
+ * @returns output (N · T, width) and probabilities (N, heads, T, T).
+ */
+function attend(projected: Value, images: number, c: EncoderConfig) {
   const heads = c.num_attention_heads
   const size = c.hidden_size / heads
-  const split = (y: Value) => transpose(reshape(y, [y.shape[0]!, y.shape[1]!, heads, size]), [0, 2, 1, 3])
-  const [query, key, value] = [split(project('query')), split(project('key')), split(project('value'))]
-  const scores = fusedMatMul(query, key, { transB: true, alpha: 1 / Math.sqrt(size) })
-  const probabilities = softmax(scores)
-  const merged = transpose(matmul(probabilities, value), [0, 2, 1, 3])
-  const output = reshape(merged, [merged.shape[0]!, merged.shape[1]!, c.hidden_size])
-  return { output, probabilities }
+  const tokens = projected.shape[0]! / images
+  const byHead = transpose(reshape(projected, [images, tokens, 3 * heads, size]), [0, 2, 1, 3])
+  const [query, key, value] = split(byHead, 3, 1) as [Value, Value, Value]
+  const probabilities = softmax(fusedMatMul(query, key, { transB: true, alpha: 1 / Math.sqrt(size) }))
+  // Fused too: so are its gradients then, which would otherwise transpose copies.
+  const merged = transpose(fusedMatMul(probabilities, value), [0, 2, 1, 3])
+  return { output: reshape(merged, [images * tokens, c.hidden_size]), probabilities }
 }

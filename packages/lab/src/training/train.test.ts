@@ -145,10 +145,9 @@ describe('train', () => {
     const next = batcher({ data, config, seed: 3, branches: model.branches })
     for (let i = 0; i < 8; i++)
       await session.run({ ...(await next(i)).feeds, ...step.scalars(i + 1, rate(i)) })
-    const state = await session.readState()
+    const looped = step.result(await session.readState())
     await session.release()
-    const looped = Object.keys(weights).map(name => [name, state[name]!.data as Float32Array])
-    expect((await whole()).weights).toEqual(hex(Object.fromEntries(looped)))
+    expect((await whole()).weights).toEqual(hex(looped))
   })
 
   it('learns what there is to learn', async () => {
@@ -233,13 +232,18 @@ describe('the training step', () => {
       parameters: model.parameters,
       optimizer: adamW({ weightDecay: 0.05 }),
       clipNorm: 1,
-      forward(graph, parameters) {
-        const images = graph.input('images', 'uint8', [count, 3, side, side])
-        const labels = graph.input('labels', 'int64', [count])
-        const branchScale = graph.input('branchScale', 'float32', [model.branches, count])
-        const pixels = div(cast(images, 'float32'), 255)
-        const { logits } = model.forward(parameters, pixels, { branchScale })
-        return { loss: crossEntropy(logits, labels, 0.1), deliver: { correct: correctCount(logits, labels) } }
+      inputs: {
+        images: { dtype: 'uint8', shape: [count, 3, side, side] },
+        labels: { dtype: 'int64', shape: [count] },
+        branchScale: { dtype: 'float32', shape: [model.branches, count], axis: 1 },
+      },
+      forward(_graph, parameters, { images, labels, branchScale }) {
+        const pixels = div(cast(images!, 'float32'), 255)
+        const { logits } = model.forward(parameters, pixels, { branchScale: branchScale! })
+        return {
+          loss: crossEntropy(logits, labels!, 0.1),
+          deliver: { correct: correctCount(logits, labels!) },
+        }
       },
     })
     expect(trainingStep(model, config, data).model).toEqual(step.model)

@@ -14,12 +14,14 @@ import { reshape } from '../ops/reshaping.js'
  *
  * @param objectives values and the gradient each starts with; a missing seed is 1 and needs a scalar.
  * @param wrt values to differentiate at; they may be inputs, constants or inner values.
+ * @param through which nodes may lie on a path. Default: all.
  * @returns one gradient of the same shape a `wrt`; null where no path leads from it to an objective.
  * @throws GraphError naming the node whose operator has no gradient, and the path that needs it.
  */
 export function gradients(
   objectives: readonly { value: Value; seed?: Value }[],
   wrt: readonly Value[],
+  through?: ReadonlySet<Node>,
 ): (Value | null)[] {
   const graph = objectives[0]!.value.graph
   const sources = new Set(wrt)
@@ -32,7 +34,8 @@ export function gradients(
     }
     push(reached, value, seed ?? graph.constant(value.dtype, [], [1]))
   }
-  const needed = downstreamOf(sources, graph.nodes)
+  const nodes = through ? graph.nodes.filter(node => through.has(node)) : [...graph.nodes]
+  const needed = downstreamOf(sources, nodes)
   const total = new Map<Value, Value>()
   const settle = (value: Value): Value | null => {
     const parts = reached.get(value)
@@ -46,7 +49,7 @@ export function gradients(
   }
 
   // The nodes present now; those that the rules append are not walked.
-  for (const node of [...graph.nodes].reverse()) {
+  for (const node of nodes.reverse()) {
     if (!needed.has(node) || !node.outputs.some(output => reached.has(output))) continue
     const { definition } = node
     if (definition.gradient === 'zero') continue

@@ -49,8 +49,7 @@ function ofVector(gradient: Value, x: Value): Value {
 function addendGradient(dy: Value, c: Value): Value {
   const [rows, columns] = dy.shape as [number, number]
   if (rows === 1 || c.shape.length !== 1 || c.shape[0] !== columns) return dy
-  const ones = dy.graph.constant(dy.dtype, [1, rows], new Array(rows).fill(1))
-  return reshape(gemm(ones, dy), c.shape)
+  return matmul(dy.graph.constant(dy.dtype, [rows], new Array(rows).fill(1)), dy)
 }
 
 function productType(inputs: readonly (Value | null)[], transA: boolean, transB: boolean) {

@@ -5,7 +5,6 @@ import { defineOp, int, required } from './define-op.js'
 import { add, exp, mul, sub } from './elementwise.js'
 import { linear, matmul } from './matrix-product.js'
 import { reduceMean, reduceSum } from './reduction.js'
-import { reshape } from './reshaping.js'
 
 export function softmax(x: Value, axis = -1): Value {
   return x.graph.apply(Softmax, [x], { axis })[0]!
@@ -28,7 +27,7 @@ export function normalizedLinear(x: Value, scale: Value, shift: Value, epsilon: 
   const ones = graph.constant(x.dtype, [width], new Array(width).fill(1))
   const normalized = graph.apply(LayerNormalization, [x, ones], { axis: -1, epsilon })[0]!
   return (weight: Value, bias?: Value | null): Value => {
-    const shifted = reshape(matmul(weight, reshape(shift, [width, 1])), [weight.shape[0]!])
+    const shifted = matmul(weight, shift)
     return linear(normalized, mul(weight, scale), bias ? add(shifted, bias) : shifted)
   }
 }

@@ -9,9 +9,10 @@ import { Add, add, Mul, mul } from '../ops/elementwise.js'
 import { transpose } from '../ops/layout.js'
 import { fusedMatMul, Gemm, gemm } from '../ops/matrix-product.js'
 import { ReduceSum, reduceSum } from '../ops/reduction.js'
-import { reshape } from '../ops/reshaping.js'
+import { Flatten, flatten, Reshape, reshape, squeeze, unsqueeze } from '../ops/reshaping.js'
 import { startRuntime } from '../runtime/node/index.js'
 import { evaluate, numbers } from '../testing/evaluate.js'
+import { collapseReshapes } from './collapse-reshapes.js'
 import { shareCommonSubexpressions } from './common-subexpressions.js'
 import { foldScalars } from './fold-scalars.js'
 import { forDevice } from './for-device.js'
@@ -81,6 +82,21 @@ describe('foldScalars', () => {
     const { graph, a, b } = inputs()
     graph.output('y', mul(gemm(a, b), graph.constant('float32', [1, 1, 1], [2])))
     expect(foldScalars(graph)).toBe(graph)
+  })
+})
+
+describe('collapseReshapes', () => {
+  it('makes one of changes of shape in a row, and none of those that end where they began', async () => {
+    const { graph, a, b } = inputs()
+    const back = reshape(unsqueeze(reshape(add(a, 1), [6]), [1]), [2, 3])
+    graph.output('none', mul(back, a))
+    graph.output('one', flatten(squeeze(reshape(b, [2, 1, 6]), [1]), 1))
+    graph.output('other', reshape(flatten(tanh(b), 0), [6, 2]))
+    const after = collapseReshapes(graph)
+    expect(liveNodes(after).filter(({ definition }) => [Reshape, Flatten].includes(definition))).toHaveLength(
+      2,
+    )
+    await sameResults(graph, after)
   })
 })
 

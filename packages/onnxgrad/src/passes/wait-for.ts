@@ -1,6 +1,7 @@
 import type { Value } from '../graph/graph.js'
 import { greaterOrEqual } from '../ops/comparison.js'
-import { concat, slice } from '../ops/layout.js'
+import { gatherND } from '../ops/indexing.js'
+import { concat } from '../ops/layout.js'
 import { reshape } from '../ops/reshaping.js'
 import { argMax } from '../ops/selection.js'
 import { where } from '../ops/where.js'
@@ -11,9 +12,9 @@ import { where } from '../ops/where.js'
  */
 export function waitFor(awaited: readonly Value[], values: readonly Value[]): Value[] {
   const firsts = awaited.map(value => {
-    const axes = value.shape.map((_, axis) => axis)
-    const all = (index: number) => axes.map(() => index)
-    return reshape(axes.length > 0 ? slice(value, axes, all(0), all(1)) : value, [1])
+    const rank = value.shape.length
+    if (rank === 0) return reshape(value, [1])
+    return gatherND(value, value.graph.constant('int64', [1, rank], new Array(rank).fill(0)))
   })
   // Always true, whatever the values: an index is never negative. No optimizer of graphs can know it.
   const index = argMax(concat(firsts, 0), 0)

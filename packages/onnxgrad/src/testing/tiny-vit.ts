@@ -126,8 +126,8 @@ export async function trainTinyViT(runtime: Runtime): Promise<DeviceReport> {
       const { loss } = await session.run({ ...batch(), ...step.scalars(i + 1, rate(i)) })
       losses.push(Number(loss!.data[0]))
     }
-    const { head } = await session.readState()
-    return { device: await runtime.device(), losses, head: Array.from(head!.data, Number) }
+    const { head } = step.result(await session.readState(step.resultState))
+    return { device: await runtime.device(), losses, head: Array.from(head!) }
   } finally {
     await session.release()
   }

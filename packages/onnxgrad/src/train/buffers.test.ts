@@ -45,7 +45,7 @@ async function stepped(changes: Partial<TrainStepOptions>, steps = 1) {
 describe('a buffer', () => {
   it('becomes what the forward pass says, and nothing else moves it', async () => {
     const { state, w, seen } = await stepped({ optimizer: sgd({ momentum: 0.9, weightDecay: 0.5 }) })
-    expect(Object.keys(state).sort()).toEqual(['optimizer.velocity.w', 'seen', 'w'])
+    expect(Object.keys(state).sort()).toEqual(['bundle.0', 'optimizer.velocity.bundle.0', 'seen'])
     // x + w has the mean 6; the gradient at w is twice that.
     expect(seen).toBe(0.75 * 16 + 0.25 * 6)
     expect(w).toBeCloseTo(2 * (1 - 0.125 * 0.5) - 0.125 * 12, 6)
@@ -79,9 +79,9 @@ describe('a buffer', () => {
 
   it('is not averaged', async () => {
     const { state, seen, w } = await stepped({ ema: 0.5 })
-    expect(Object.keys(state).sort()).toEqual(['ema.w', 'seen', 'w'])
+    expect(Object.keys(state).sort()).toEqual(['bundle.0', 'ema.bundle.0', 'seen'])
     expect(seen).toBe(13.5)
-    expect(w).not.toBe(state.w!.data[0])
+    expect(w).not.toBe(state['bundle.0']!.data[0])
   })
 
   it('that is frozen stays, and needs no next value', async () => {

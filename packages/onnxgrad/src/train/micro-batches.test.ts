@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Node } from '../graph/graph.js'
-import { tanh } from '../ops/activation.js'
+import { Tanh, tanh } from '../ops/activation.js'
 import { cast } from '../ops/cast.js'
-import { div, mul } from '../ops/elementwise.js'
+import { div, Mul, mul } from '../ops/elementwise.js'
 import { Slice, transpose } from '../ops/layout.js'
 import { linear } from '../ops/matrix-product.js'
 import { reshape } from '../ops/reshaping.js'
@@ -140,13 +140,31 @@ describe('micro-batches', () => {
         const sliced = [...fed].filter(node => node!.inputs[0]!.producer !== null)
         const names = new Set(sliced.map(node => node!.name))
         const begun = ran.findIndex(name => names.has(name))
-        const ended = ran.findLastIndex(name => name.startsWith(`micro${part - 1}/backward/`))
+        // A change of shape moves nothing, and may come at any time, too.
+        const ended = ran.findLastIndex(
+          name => name.startsWith(`micro${part - 1}/backward/`) && !name.includes('/Reshape'),
+        )
         expect(ended).toBeGreaterThan(0)
         expect(begun).toBeGreaterThan(ended)
       }
     } finally {
       await rm(folder, { recursive: true })
     }
+  })
+
+  it('leave what parameters alone decide to be differentiated once', async () => {
+    const scaled: TrainStepOptions['forward'] = (graph, p, fed) =>
+      options.forward(graph, { ...p, w1: tanh(p.w1!) }, fed)
+    const { graph } = await trained({ forward: scaled, microBatches: 3 })
+    const squashed = graph.nodes.filter(
+      ({ definition, inputs }) => definition === Tanh && inputs[0]!.shape.join() === `${HIDDEN},${INPUTS}`,
+    )
+    expect(squashed).toHaveLength(1)
+    const slopes = graph.nodes.filter(
+      ({ definition, inputs }) =>
+        definition === Mul && inputs.every(input => input === squashed[0]!.outputs[0]),
+    )
+    expect(slopes.map(({ name }) => name.split('/')[0])).toEqual(['backward'])
   })
 
   it('must divide the batch, and need to know its inputs', () => {

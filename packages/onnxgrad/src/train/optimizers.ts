@@ -40,19 +40,20 @@ export interface AdamWOptions {
 export function adamW(options: AdamWOptions = {}): Optimizer {
   const { betas = [0.9, 0.999], epsilon = 1e-8, weightDecay = 0.01 } = options
   const [beta1, beta2] = betas
+  const [share1, share2] = [1 - beta1, 1 - beta2]
   return {
     slots: ['m', 'v'],
-    scalars: step => ({
-      correction1: 1 / (1 - beta1 ** step),
-      rootCorrection2: Math.sqrt(1 / (1 - beta2 ** step)),
-    }),
+    scalars: step => {
+      const root = Math.sqrt((1 - beta2 ** step) / share2)
+      return { stepScale: (root * share1) / (1 - beta1 ** step), scaledEpsilon: epsilon * root }
+    },
     update({ parameter, gradient, slots: [m, v], learningRate, scalars, decay }) {
-      const m1 = add(mul(m!, beta1), mul(gradient, 1 - beta1))
-      const v1 = add(mul(v!, beta2), mul(mul(gradient, gradient), 1 - beta2))
-      // With c = √correction2: m̂ / (√v̂ + ε) = (m̂ / c) / (√v + ε / c), where c is a scalar and √v a pass.
-      const { correction1, rootCorrection2 } = scalars
-      const root = add(sqrt(v1), div(epsilon, rootCorrection2!))
-      const step = div(mul(m1, div(mul(learningRate, correction1!), rootCorrection2!)), root)
+      // Sums in place of averages: m and v are PyTorch's moments over 1 − β. That and the corrections of their bias are
+      // factors of all values alike, so they go into two scalars, and the moments take a pass less each.
+      const m1 = add(mul(m!, beta1), gradient)
+      const v1 = add(mul(v!, beta2), mul(gradient, gradient))
+      const { stepScale, scaledEpsilon } = scalars
+      const step = div(mul(m1, mul(learningRate, stepScale!)), add(sqrt(v1), scaledEpsilon!))
       const kept =
         decay && weightDecay > 0 ? mul(parameter, sub(1, mul(learningRate, weightDecay))) : parameter
       return { parameter: sub(kept, step), slots: [m1, v1] }

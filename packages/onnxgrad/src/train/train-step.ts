@@ -1,15 +1,17 @@
 import type { Device } from '../device.js'
 import { InputError } from '../errors.js'
-import { allocate } from '../graph/dtype.js'
+import { allocate, type TensorData } from '../graph/dtype.js'
 import { Graph, GraphError, type Value } from '../graph/graph.js'
-import { type Feeds, sameShape, showType, sizeOf, type Tensor } from '../graph/tensor.js'
+import { type Feeds, type Shape, sameShape, showType, type Tensor } from '../graph/tensor.js'
 import { toOnnx } from '../onnx/to-onnx.js'
 import { add, div, min, mul, sub } from '../ops/elementwise.js'
+import { collapseReshapes } from '../passes/collapse-reshapes.js'
 import { shareCommonSubexpressions } from '../passes/common-subexpressions.js'
 import { foldScalars } from '../passes/fold-scalars.js'
 import { forDevice } from '../passes/for-device.js'
 import { recompute } from '../passes/recompute.js'
 import { rewrite } from '../passes/rewrite.js'
+import { bundleData, bundles as bundled, unbundleData } from './bundles.js'
 import { evaluateAt, type Forward } from './evaluation.js'
 import { globalNorm } from './global-norm.js'
 import type { BatchInput } from './micro-batches.js'
@@ -54,7 +56,10 @@ export interface TrainStepOptions {
 export interface TrainStep {
   readonly graph: Graph
   readonly model: Uint8Array
-  /** The session's state: parameters, optimizer memory and averages, input → output. */
+  /**
+   * The session's state, input → output: parameters, optimizer memory and averages, most of them bundled (see
+   * `bundles`): read it with `result`.
+   */
   readonly state: Readonly<Record<string, string>>
   /** State for these parameters, with the optimizer's memory at zero and averages at the parameters. */
   initialState(parameters: Readonly<Record<string, Float32Array>>): Record<string, Tensor>
@@ -66,15 +71,11 @@ export interface TrainStep {
   result(state: Readonly<Record<string, Tensor>>): Record<string, Float32Array>
 }
 
-/** Name of the state tensor in which the optimizer remembers `slot` of a parameter. */
-export function slotName(slot: string, parameter: string): string {
-  return `optimizer.${slot}.${parameter}`
-}
+/** Name of the state tensor in which the optimizer remembers `slot` of a bundle. */
+const slotName = (slot: string, bundle: string) => `optimizer.${slot}.${bundle}`
 
-/** Name of the state tensor that holds the moving average of a parameter. */
-export function averageName(parameter: string): string {
-  return `ema.${parameter}`
-}
+/** Name of the state tensor that holds the moving averages of a bundle. */
+const averageName = (bundle: string) => `ema.${bundle}`
 
 /**
  * Builds a training step. It delivers `loss`, `gradientNorm` (before clipping) and what `forward` delivers. With
@@ -90,22 +91,32 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
   const names = Object.keys(parameters)
   const trained = names.filter(name => !parameters[name]!.frozen && !parameters[name]!.buffer)
   if (trained.length === 0) throw new InputError('every parameter is frozen: leave one free to train')
+  for (const name of trained) {
+    const { rate = 1 } = parameters[name]!
+    if (!(rate > 0))
+      throw new GraphError(`parameter '${name}' has rate ${rate}: freeze it, or make it above 0`)
+  }
+  const bundles = bundled(parameters, trained)
   const values: Record<string, Value> = {}
-  for (const name of names) values[name] = graph.input(name, 'float32', parameters[name]!.shape)
+  const input = (name: string, shape: Shape) => {
+    values[name] = graph.input(name, 'float32', shape)
+  }
+  for (const { name, shape } of bundles) input(name, shape)
+  const kept = names.filter(name => !trained.includes(name))
+  for (const name of kept) input(name, parameters[name]!.shape)
   const inputs: Record<string, Value> = {}
   for (const [name, { dtype, shape }] of Object.entries(specs)) inputs[name] = graph.input(name, dtype, shape)
 
-  const evaluation = { graph, forward: onceUnlessDeclared(options), inputs, specs, microBatches }
-  const { loss, deliver, buffers, gradients, instead } = evaluateAt(values, trained, evaluation)
+  const forward = onceUnlessDeclared(options)
+  const others = Object.fromEntries(kept.map(name => [name, values[name]!]))
+  const evaluation = { graph, bundles, others, forward, inputs, specs, microBatches }
+  const wholes = bundles.map(({ name }) => values[name]!)
+  const { loss, deliver, buffers, gradients, instead } = evaluateAt(wholes, evaluation)
   const replaced = new Map(instead)
   let grads = gradients
   if (optimizer.perturb) {
-    const perturbed = optimizer.perturb(
-      trained.map(name => values[name]!),
-      grads,
-    )
-    const there = { ...values, ...Object.fromEntries(trained.map((name, i) => [name, perturbed[i]!])) }
-    const moved = graph.within('perturbed', () => evaluateAt(there, trained, evaluation))
+    const perturbed = optimizer.perturb(wholes, grads)
+    const moved = graph.within('perturbed', () => evaluateAt(perturbed, evaluation))
     grads = moved.gradients
     for (const [value, other] of moved.instead) replaced.set(value, other)
   }
@@ -130,14 +141,11 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
     graph.output('loss', loss)
     graph.output('gradientNorm', norm)
     for (const [name, value] of Object.entries(deliver)) graph.output(name, value)
-    trained.forEach((name, i) => {
-      const { shape, decay, rate = 1 } = parameters[name]!
-      if (!(rate > 0))
-        throw new GraphError(`parameter '${name}' has rate ${rate}: freeze it, or make it above 0`)
+    bundles.forEach(({ name, shape, decay, rate }, i) => {
       const slots = optimizer.slots.map(slot => graph.input(slotName(slot, name), 'float32', shape))
       const gradient = scale ? mul(grads[i]!, scale) : grads[i]!
       const next = optimizer.update({
-        parameter: values[name]!,
+        parameter: wholes[i]!,
         gradient,
         slots,
         learningRate: rate === 1 ? learningRate : mul(learningRate, rate),
@@ -152,33 +160,35 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
       keep(averageName(name), add(mul(average, emaDecay!), mul(next.parameter, sub(1, emaDecay!))))
     })
     // State like the others, so that one model serves any weights and a checkpoint holds them all.
-    for (const name of names) {
-      const { buffer, frozen } = parameters[name]!
-      if (frozen) keep(name, values[name]!)
-      else if (buffer) keep(name, nextOf(name, values[name]!, buffers[name]))
+    for (const name of kept) {
+      const now = values[name]!
+      keep(name, parameters[name]!.frozen ? now : nextOf(name, now, buffers[name]))
     }
   })
   const whole = replaced.size > 0 ? rewrite(graph, undefined, replaced) : graph
-  const shared = foldScalars(shareCommonSubexpressions(forDevice(whole, options.device ?? 'cpu')))
+  const plain = collapseReshapes(forDevice(whole, options.device ?? 'cpu'))
+  const shared = foldScalars(shareCommonSubexpressions(plain))
   const optimized = options.recompute ? recompute(shared, options.recompute) : shared
-  const resultName = (name: string) => (averageName(name) in state ? averageName(name) : name)
+  const resultName = (bundle: string) => (ema === undefined ? bundle : averageName(bundle))
   return {
     graph: optimized,
     model: toOnnx(optimized, { name: 'training-step' }),
     state,
     initialState(weights) {
+      const missing = names.find(name => !weights[name])
+      if (missing !== undefined) throw new GraphError(`parameter '${missing}' has no first value`)
       const first: Record<string, Tensor> = {}
-      for (const name of names) {
-        const { shape, frozen, buffer } = parameters[name]!
-        const data = weights[name]
-        if (!data) throw new GraphError(`parameter '${name}' has no first value`)
+      const start = (name: string, shape: Shape, data: TensorData) => {
         first[name] = { dtype: 'float32', shape, data }
-        if (frozen || buffer) continue
-        for (const slot of optimizer.slots) {
-          first[slotName(slot, name)] = { dtype: 'float32', shape, data: allocate('float32', sizeOf(shape)) }
-        }
-        if (ema !== undefined) first[averageName(name)] = { dtype: 'float32', shape, data }
       }
+      for (const one of bundles) {
+        const data = bundleData(one, weights)
+        start(one.name, one.shape, data)
+        for (const slot of optimizer.slots)
+          start(slotName(slot, one.name), one.shape, allocate('float32', data.length))
+        if (ema !== undefined) start(averageName(one.name), one.shape, data)
+      }
+      for (const name of kept) start(name, parameters[name]!.shape, weights[name]!)
       return first
     },
     scalars(step, learningRate) {
@@ -190,9 +200,13 @@ export function buildTrainStep(options: TrainStepOptions): TrainStep {
         ]),
       )
     },
-    resultState: names.map(resultName),
-    result: tensors =>
-      Object.fromEntries(names.map(name => [name, tensors[resultName(name)]!.data as Float32Array])),
+    resultState: [...bundles.map(({ name }) => resultName(name)), ...kept],
+    result(tensors) {
+      const data = (name: string) => tensors[name]!.data as Float32Array
+      const parts = bundles.map(one => unbundleData(one, parameters, data(resultName(one.name))))
+      const all = Object.assign(Object.fromEntries(kept.map(name => [name, data(name)])), ...parts)
+      return Object.fromEntries(names.map(name => [name, all[name]!]))
+    },
   }
 }
 

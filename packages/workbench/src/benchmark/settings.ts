@@ -34,7 +34,7 @@ export interface BenchSettings {
 export const benchDefaults: BenchSettings = {
   seconds: 20,
   batch: 64,
-  microBatches: 2,
+  microBatches: 4,
   width: 192,
   depth: 12,
   heads: 3,

@@ -24,7 +24,7 @@ const files = { weights: 'weights.safetensors', log: 'log.parquet', pace: 'pace.
 
 export const trainingStage: Stage<TrainingInput, TrainingOutput> = {
   name: 'training',
-  version: 1,
+  version: 2,
   key: ({ digest, data, config, seed, engine }) => ({
     model: digest,
     data: data.id,
