@@ -77,10 +77,19 @@ export function resample(
     })
     rows = height
   }
-  const [fewerRows, fewerColumns] = [rows - height, columns - width]
-  const columnsFirst = arithmetic === 'pillow' && fewerRows > 0 && fewerRows > 2 * fewerColumns
-  for (const resize of columnsFirst ? [alongColumns, alongRows] : [alongRows, alongColumns]) resize()
+  const order = columnsFirst(picture, to, arithmetic) ? [alongColumns, alongRows] : [alongRows, alongColumns]
+  for (const resize of order) resize()
   return { pixels: pixels === picture.pixels ? pixels.slice() : pixels, height, width }
+}
+
+/** Whether a picture is resized along its columns before its rows. */
+export function columnsFirst(
+  from: { readonly height: number; readonly width: number },
+  to: { readonly height: number; readonly width: number },
+  arithmetic: Arithmetic,
+): boolean {
+  const [fewerRows, fewerColumns] = [from.height - to.height, from.width - to.width]
+  return arithmetic === 'pillow' && fewerRows > 0 && fewerRows > 2 * fewerColumns
 }
 
 /** For every pixel made: which pixels it is made of, and their weights in units of 2^−bits; without `bits`, exact. */
@@ -88,6 +97,32 @@ interface Windows {
   readonly starts: Int32Array
   readonly weights: readonly Float64Array[]
   readonly bits?: number
+}
+
+/**
+ * Resizing along one axis as a matrix (from × to, row-major): it is linear in the picture, apart from rounding. The
+ * products with these are what `resample` gives without rounding: as behind 'torch-float'.
+ */
+export function resamplingMatrix(
+  from: number,
+  to: number,
+  kernel: Resampling,
+  arithmetic: Arithmetic,
+): Float32Array {
+  const matrix = new Float32Array(from * to)
+  if (kernel === 'nearest') {
+    nearestIndices(from, to, arithmetic).forEach((at, i) => {
+      matrix[at * to + i] = 1
+    })
+    return matrix
+  }
+  const { starts, weights } = windowsOf(from, to, kernels[kernel], 'torch-float')
+  weights.forEach((window, i) => {
+    window.forEach((weight, j) => {
+      matrix[(starts[i]! + j) * to + i] = weight
+    })
+  })
+  return matrix
 }
 
 function windowsOf(from: number, to: number, { support, at }: Kernel, arithmetic: Arithmetic): Windows {
@@ -159,19 +194,8 @@ function pass(pixels: Picture['pixels'], { starts, weights, bits }: Windows, at:
 
 function nearest(picture: Picture, to: { height: number; width: number }, arithmetic: Arithmetic): Picture {
   const { height, width } = to
-  // Both look at the middle of a pixel: Pillow adds up steps in double precision, PyTorch ('nearest-exact', which
-  // `transformers` 5 takes) multiplies in single precision.
-  const indices = (from: number, count: number) => {
-    const step = arithmetic === 'pillow' ? from / count : Math.fround(from / count)
-    let sum = step / 2
-    return Int32Array.from({ length: count }, (_, i) => {
-      const at = arithmetic === 'pillow' ? sum : Math.fround((i + 0.5) * step)
-      sum += step
-      return Math.min(from - 1, Math.floor(at))
-    })
-  }
-  const rows = indices(picture.height, height)
-  const columns = indices(picture.width, width)
+  const rows = nearestIndices(picture.height, height, arithmetic)
+  const columns = nearestIndices(picture.width, width, arithmetic)
   const pixels = emptyLike(picture, 3 * height * width)
   for (let c = 0, at = 0; c < 3; c++)
     for (const row of rows) {
@@ -179,6 +203,20 @@ function nearest(picture: Picture, to: { height: number; width: number }, arithm
       for (const column of columns) pixels[at++] = picture.pixels[line + column]!
     }
   return { pixels, height, width }
+}
+
+/**
+ * Which pixel each of `count` new ones is. Both look at the middle of a pixel: Pillow adds up steps in double precision,
+ * PyTorch ('nearest-exact', which `transformers` 5 takes) multiplies in single precision.
+ */
+function nearestIndices(from: number, count: number, arithmetic: Arithmetic): Int32Array {
+  const step = arithmetic === 'pillow' ? from / count : Math.fround(from / count)
+  let sum = step / 2
+  return Int32Array.from({ length: count }, (_, i) => {
+    const at = arithmetic === 'pillow' ? sum : Math.fround((i + 0.5) * step)
+    sum += step
+    return Math.min(from - 1, Math.floor(at))
+  })
 }
 
 /** Which way an odd number of pixels is halved where the middle is cut out: torchvision's own crop rounds to even. */

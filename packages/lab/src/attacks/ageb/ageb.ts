@@ -4,7 +4,7 @@ import { surrogateIn } from '../core/context.js'
 import { defineAttack } from '../core/define-attack.js'
 import type { ImageMap, ImageProgram } from '../core/image-program.js'
 import { planOf } from '../core/poison-plan.js'
-import type { Surrogate } from '../core/surrogate.js'
+import { inputSizeOf, type Surrogate } from '../core/surrogate.js'
 import { attentionGradient } from './attention-gradient.js'
 import { blend } from './blend.js'
 import { elementShapes, erode } from './erosion.js'
@@ -122,7 +122,8 @@ function gradientMap(
   surrogate: Surrogate,
   { gradient, label }: Pick<AgebParameters, 'gradient' | 'label'>,
 ): ImageMap {
-  const { imageSize, fixedBatch } = surrogate.model
+  const { fixedBatch } = surrogate.model
+  const { height, width } = inputSizeOf(surrogate)
   return {
     // Computed only where the map is stored: a surrogate's id takes a while.
     get key() {
@@ -130,7 +131,7 @@ function gradientMap(
     },
     labels: label === 'true-label',
     ...(fixedBatch !== undefined && { fixedBatch }),
-    shape: [1, imageSize, imageSize],
+    shape: [1, height, width],
     build: (graph, images, { labels }) =>
       graph.within('attention-gradient', () =>
         attentionGradient(div(cast(images, 'float32'), 255), surrogate, gradient, labels ?? null),

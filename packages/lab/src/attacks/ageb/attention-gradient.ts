@@ -11,8 +11,9 @@ import {
   slice,
   type Value,
 } from 'onnxgrad'
-import { bakeWeights, type ForwardResult, type Model } from '../../models/model.js'
-import type { Surrogate } from '../core/surrogate.js'
+import type { ImageSize } from '../../images/image-source.js'
+import type { ForwardResult, Model } from '../../models/model.js'
+import { type Surrogate, surrogateForward } from '../core/surrogate.js'
 
 /** What the gradient is taken at: input pixels, or patches: the columns of the attention map. */
 export type GradientAt = 'pixel' | 'patch' | 'class-token'
@@ -26,20 +27,23 @@ export type GradientAt = 'pixel' | 'patch' | 'class-token'
  * activations, the mean over their channels.
  * `class-token`: the same, over the class token's row only.
  *
- * @param pixels float32 (N, 3, H, W) in [0, 1].
+ * Where the surrogate resizes the images, `pixel` carries back through that, and the patches are laid over the images.
+ *
+ * @param pixels float32 (N, 3, H, W) in [0, 1], of the size that the surrogate is given.
  * @param labels int64 (N): the classes that the loss is taken against; null: the surrogate's own prediction.
  * @returns float32 (N, 1, H, W), ≥ 0.
  * @throws InputError if the surrogate does not have what the gradient is to be taken at.
  */
 export function attentionGradient(
   pixels: Value,
-  { model, weights }: Pick<Surrogate, 'model' | 'weights'>,
+  surrogate: Omit<Surrogate, 'id'>,
   at: GradientAt,
   labels: Value | null,
 ): Value {
   const { graph } = pixels
   const [batch, , height, width] = pixels.shape as [number, number, number, number]
-  const result = model.forward(bakeWeights(graph, model, weights, 'surrogate.'), pixels)
+  const { model } = surrogate
+  const result = surrogateForward(surrogate, pixels)
   const { logits } = result
   const { focus, toGrid, cellSide } = focusOf(result, model, at)
   const loss = crossEntropy(logits, labels ?? argMax(logits, 1))
@@ -50,7 +54,11 @@ export function attentionGradient(
     const carried = gradients([{ value: focus, seed: pull }], [pixels])[0]!
     return reduceSum(abs(carried), [1], { keep: true })
   }
-  return spread(toGrid(abs(mul(focus, pull))), height, width, cellSide)
+  return spread(
+    toGrid(abs(mul(focus, pull))),
+    { height, width },
+    cellSide === undefined ? undefined : { side: cellSide, of: model.imageSize },
+  )
 }
 
 /** What the gradient is taken at, and how a weight of each of its elements becomes one of each patch (N, 1, h, w). */
@@ -82,11 +90,14 @@ function focusOf({ attention, activations }: ForwardResult, model: Model, at: Gr
   )
 }
 
-/** Cells (N, 1, h, w) to pixels (N, 1, H, W): each pixel has the value of the cell that its upper left corner lies in. */
-function spread(grid: Value, height: number, width: number, cellSide?: number): Value {
+/**
+ * Cells (N, 1, h, w) to pixels (N, 1, H, W): each pixel has the value of the cell that its upper left corner lies in.
+ * @param cell a cell's side, where `of` such units are a side of the image. Default: the cells fill it evenly.
+ */
+function spread(grid: Value, { height, width }: ImageSize, cell?: { side: number; of: number }): Value {
   const nearest = (axis: number, pixels: number) =>
     Array.from({ length: pixels }, (_, i) =>
-      Math.floor(cellSide ? i / cellSide : (i * grid.shape[axis]!) / pixels),
+      Math.floor(cell ? (i * cell.of) / (cell.side * pixels) : (i * grid.shape[axis]!) / pixels),
     )
   return gather(gather(grid, nearest(2, height), 2), nearest(3, width), 3)
 }

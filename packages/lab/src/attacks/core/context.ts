@@ -1,6 +1,6 @@
 import { InputError, type Runtime } from 'onnxgrad'
 import type { ImageSize } from '../../images/image-source.js'
-import type { Surrogate } from './surrogate.js'
+import { inputSizeOf, type Surrogate } from './surrogate.js'
 
 /** What a trigger may depend on beside its parameters. */
 export interface TriggerContext extends ImageSize {
@@ -8,7 +8,7 @@ export interface TriggerContext extends ImageSize {
   readonly seed: number
   /** Number of classes. */
   readonly classes: number
-  /** Given to attacks that need it; takes images of the context's size. */
+  /** Given to attacks that need it; takes images of the context's size, whatever its model takes. */
   readonly surrogate?: Surrogate
 }
 
@@ -23,8 +23,11 @@ export interface PrepareContext extends TriggerContext {
  */
 export function surrogateIn({ surrogate, height, width }: TriggerContext): Surrogate {
   if (!surrogate) throw new InputError('this attack computes its trigger with a surrogate: name a checkpoint')
-  const side = surrogate.model.imageSize
-  if (height !== side || width !== side)
-    throw new InputError(`the surrogate takes ${side}×${side} images, but these are ${width}×${height}`)
+  const takes = inputSizeOf(surrogate)
+  if (height !== takes.height || width !== takes.width) {
+    throw new InputError(
+      `the surrogate takes ${takes.width}×${takes.height} images, but these are ${width}×${height}: make it for that size`,
+    )
+  }
   return surrogate
 }
