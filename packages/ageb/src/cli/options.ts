@@ -74,6 +74,14 @@ export function addMachineFlags(command: Command, defaultDevice?: string): Comma
     .addOption(deviceOption(defaultDevice))
 }
 
+/** `--size`, for every command that makes triggers. */
+export function sizeOption(): Option {
+  return new Option(
+    '--size <n>',
+    "side of the images that the trigger is for, pixels; the surrogate resizes them (default: the victim's)",
+  ).argParser(wholeNumber(1))
+}
+
 /** Help on `--set`, the same in every command. */
 export const setHelp = "set keys of the configuration; 'ageb help config' lists them"
 

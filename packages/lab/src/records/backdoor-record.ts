@@ -9,7 +9,15 @@ import { mean, modelNote, pluginNote, recordFile, recordHead } from './record-pa
 export const backdoorRecord = z.object({
   ...recordHead,
   kind: z.literal('backdoor'),
-  models: z.object({ surrogate: modelNote.nullable(), victim: modelNote }),
+  models: z.object({
+    surrogate: modelNote
+      .extend({
+        /** Kernel by which images were resized to its size within the trigger, where theirs is another. */
+        resampling: z.string().optional(),
+      })
+      .nullable(),
+    victim: modelNote,
+  }),
   attack: z.object({
     name: z.string(),
     citation: z.string(),

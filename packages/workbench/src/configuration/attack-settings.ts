@@ -16,7 +16,7 @@ export interface AttackSource {
   readonly run?: string | undefined
   /** `path=value`, in order, in place of what the configuration says. */
   readonly set?: readonly string[] | undefined
-  /** The surrogate, in place of the configuration's. */
+  /** The surrogate, in place of the configuration's; in place of the demo's, it is the victim, too. */
   readonly surrogate?: string | undefined
   /** Modules to load, besides those that a configuration file names: paths from the current folder, or packages. */
   readonly plugins?: readonly string[] | undefined
@@ -37,14 +37,16 @@ export interface AttackSettings {
  * @throws UsageError if the configuration is missing or wrong, naming the key; as `loadPlugins`
  */
 export async function attackSettings({
-  config = demoConfiguration,
+  config,
   run,
   set,
   surrogate,
   plugins: named,
 }: AttackSource = {}): Promise<AttackSettings> {
-  const file = run === undefined ? config : path.join(run, 'config.yaml')
-  const plain = assignAll(await readConfiguration(file), set)
+  const file = run === undefined ? (config ?? demoConfiguration) : path.join(run, 'config.yaml')
+  const given = await readConfiguration(file)
+  const victim = file === demoConfiguration ? surrogate : undefined
+  const plain = assignAll(victim === undefined ? given : { ...given, victim }, set)
   const { configuration, plugins } = await loadPlugins(
     surrogate === undefined ? plain : { ...plain, surrogate },
     file,

@@ -24,6 +24,7 @@ import type { ColumnChoice } from '../data/parquet-schema.js'
 import { silent, type WatchOptions } from '../runs/monitor.js'
 import { assertLabelsFit } from '../triggers/assert-labels-fit.js'
 import { preparedTrigger } from '../triggers/prepared-trigger.js'
+import { surrogateFor } from '../triggers/surrogate-for.js'
 
 /** What is not given is the attack's: data set, columns, threads and device of its configuration. */
 export interface EvaluateOptions extends WatchOptions, RuntimeChoice {
@@ -128,8 +129,9 @@ async function underAttack(
       `poisoning.target is ${poisoning.target}, but ${images.name} has the classes 0 to ${classes - 1}`,
     )
   }
-  const surrogate = chosen.attack.needs.surrogate ? await openCheckpoint(surrogateName, monitor) : undefined
-  if (surrogate) assertFits(surrogate.model, images)
+  const surrogate = chosen.attack.needs.surrogate
+    ? surrogateFor(await openCheckpoint(surrogateName, monitor), surrogateName, images, monitor)
+    : undefined
   const { labels } = images
   const bar = monitor.progress('triggers', images.count)
   try {

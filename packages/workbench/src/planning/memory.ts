@@ -1,6 +1,7 @@
 import { imageSize, type Model, type TrainingConfig, trainingStep } from '@ageb/lab'
 import { bytesOf, peakOfValues } from 'onnxgrad'
 import { residentBytes } from '../data/split-source.js'
+import { residentRecordBytes } from '../stages/record-file.js'
 import type { Workload } from './workload.js'
 
 const MiB = 2 ** 20
@@ -13,7 +14,7 @@ const PER_NODE = 12 * 1024
 const FRAGMENTATION = 1.2
 
 export interface MemoryPlan {
-  /** Decoded images that are held: small splits, and of a backdoor its poison and the triggered test images. */
+  /** Images that are held: small splits, and of a backdoor its poison and the triggered test images, if they are few. */
   readonly data: number
   /** A training step with everything that is kept between two steps, and the program itself. */
   readonly step: number
@@ -22,11 +23,15 @@ export interface MemoryPlan {
 }
 
 /** Bytes in memory at the peak. */
-export function memoryOf({ data, model, triggered }: Workload, config: TrainingConfig): MemoryPlan {
+export function memoryOf({ data, model, triggers }: Workload, config: TrainingConfig): MemoryPlan {
   const size = { height: model.imageSize, width: model.imageSize }
   const { bytes, state } = stepMemory(model, config)
   return {
-    data: residentBytes(data.train, size) + residentBytes(data.test, size) + triggered * imageSize(size),
+    data:
+      residentBytes(data.train, size) +
+      residentBytes(data.test, size) +
+      residentRecordBytes(triggers.poison, imageSize(size)) +
+      residentRecordBytes(triggers.test, imageSize(size)),
     step: bytes,
     checkpoint: state,
   }

@@ -1,11 +1,15 @@
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildModel, modelConfig, parameterCount, trainingConfig } from '@ageb/lab'
+import { buildModel, defineAttack, modelConfig, parameterCount, trainingConfig } from '@ageb/lab'
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { runPart } from '../benchmark/run-part.js'
-import { backdoorRunConfig } from '../configuration/backdoor-config.js'
+import { backdoorRunConfig, backdoorRunConfigWith } from '../configuration/backdoor-config.js'
 import { check, readConfiguration } from '../configuration/resolve.js'
 import { trainRunConfig } from '../configuration/train-config.js'
+import { writeTinyModel } from '../testing/fixtures.js'
 import { memoryOf, microBatchesFor } from './memory.js'
 import { plan } from './plan.js'
 import { publishedData, publishedModels } from './published.js'
@@ -24,6 +28,7 @@ const modelOf = (width: number, depth: number) =>
   )
 
 describe('the memory that is planned', () => {
+  const triggers = { poison: 0, test: 0, bytes: 0 }
   // A run of their own measures them; on other systems the program itself takes another amount.
   it.runIf(process.platform === 'linux')('is within a fifth of what a training takes', async () => {
     const [width, depth, batch] = [128, 6, 128]
@@ -31,7 +36,7 @@ describe('the memory that is planned', () => {
     const { peakRssMiB } = await runPart('train', { ...shape, threads: 2, seconds: 0.1 })
     const training = trainingConfig.parse({ batchSize: batch, labelSmoothing: 0, clipNorm: null })
     const data = { train: 8 * batch, test: 0, classes: 10 }
-    const work = { data, model: modelOf(width, depth), trainings: 1, triggered: 0, otherOperations: 0 }
+    const work = { data, model: modelOf(width, depth), trainings: 1, triggers, otherOperations: 0 }
     const memory = memoryOf(work, training)
     const planned = (memory.data + memory.step) / 2 ** 20
     console.log(`planned ${planned.toFixed(0)} MiB, taken ${peakRssMiB.toFixed(0)} MiB`)
@@ -46,7 +51,7 @@ describe('the memory that is planned', () => {
       data: { train: 0, test: 0, classes: 10 },
       model,
       trainings: 1,
-      triggered: 0,
+      triggers,
       otherOperations: 0,
     }
     const needs = (microBatches: number) => {
@@ -58,6 +63,19 @@ describe('the memory that is planned', () => {
     expect(microBatchesFor(model, training, needs(1))).toBe(1)
     expect(microBatchesFor(model, training, needs(4))).toBe(4)
     expect(microBatchesFor(model, training, 1000)).toBeUndefined()
+  })
+})
+
+describe('triggered images', () => {
+  it('count as memory only where they are few: of many, those that are read are', () => {
+    const model = modelOf(8, 1)
+    const training = trainingConfig.parse({ batchSize: 4 })
+    const held = (test: number) => {
+      const shape = { data: { train: 0, test: 0, classes: 10 }, model, trainings: 2, otherOperations: 0 }
+      return memoryOf({ ...shape, triggers: { poison: 10, test, bytes: 3072 } }, training).data
+    }
+    expect(held(1000)).toBe(1010 * 3072)
+    expect(held(100_000)).toBe(10 * 3072)
   })
 })
 
@@ -101,6 +119,43 @@ describe('the work of a run', () => {
     expect((await workloadOf(poisonless, data, terminal)).otherOperations).toBeGreaterThan(
       work.otherOperations,
     )
+  })
+
+  it('takes a surrogate of another size and other classes as it is, and an attack that prepares something', async () => {
+    const data = { train: 500, test: 100, classes: 10 }
+    const said: string[] = []
+    const terminal = { say: (text: string) => said.push(text), progress: () => ({ update() {}, stop() {} }) }
+    const folder = mkdtempSync(path.join(tmpdir(), 'ageb-plan-'))
+    try {
+      await writeTinyModel(folder, { side: 64, classes: ['a', 'b', 'c'] })
+      const config = check(backdoorRunConfig, { kind: 'backdoor', surrogate: folder }, 'test')
+      const work = await workloadOf(config, data, terminal)
+      expect(work.triggers).toEqual({ poison: 50, test: 100, bytes: 3 * 32 ** 2 + 4 * 32 ** 2 })
+      expect(said).toEqual([])
+
+      const preparing = defineAttack({
+        ...{ name: 'preparing', citation: 'nowhere', url: 'https://example.org', version: 1, access: 'data' },
+        parameters: z.strictObject({}),
+        presets: {},
+        cases: {},
+        needs: () => ({ surrogate: true }),
+        prepare: async () => ({}),
+        poison: () => Promise.reject(new Error('not to be asked')),
+        trigger: (_context, _parameters, prepared) => {
+          throw new Error(`${prepared.pattern} is missing`)
+        },
+      })
+      const other = check(
+        backdoorRunConfigWith([preparing]),
+        { kind: 'backdoor', surrogate: folder, attack: 'preparing' },
+        'test',
+      )
+      const prepared = await workloadOf(other, data, terminal, [preparing])
+      expect(prepared.otherOperations).toBeGreaterThan(0)
+      expect(said).toEqual([expect.stringContaining('preparing prepares its trigger first')])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 })
 

@@ -43,10 +43,11 @@ export interface Plan {
   readonly freeMemoryBytes: number
   /** The fewest micro-batches with which the run fits into the free memory; null if none does. */
   readonly microBatches: number | null
-  /** Of the cache of decoded images and of the run's folder together. */
+  /** Of the cache of decoded images, the run's folder and what the run puts into the store together. */
   readonly diskBytes: number
   readonly cacheBytes: number
   readonly runBytes: number
+  readonly storeBytes: number
   /** Measured on this machine. */
   readonly secondsPerStep: number
   readonly seconds: number
@@ -94,6 +95,8 @@ export async function plan(
     cacheBytes: (data.train + data.test) * 3 * model.imageSize ** 2,
     // Checkpoints, and the state to resume from: weights and the optimizer's state, the new file beside the old one.
     runBytes: trainings * weights + 2 * (training.optimizer === 'adamw' ? 3 : 2) * weights,
+    // What was trained, and triggered images with their maps.
+    storeBytes: trainings * weights + (work.triggers.poison + work.triggers.test) * work.triggers.bytes,
   }
   return {
     kind: config.kind,
@@ -110,7 +113,7 @@ export async function plan(
     dataMemoryBytes: memory.data,
     freeMemoryBytes: freemem(),
     microBatches: microBatches ?? null,
-    diskBytes: disk.cacheBytes + disk.runBytes,
+    diskBytes: disk.cacheBytes + disk.runBytes + disk.storeBytes,
     ...disk,
     secondsPerStep: measured.secondsPerStep,
     seconds,

@@ -32,10 +32,19 @@ export interface Workload {
   readonly model: Model
   /** How often it is trained: a backdoored one has a clean twin. */
   readonly trainings: number
-  /** Images that get a trigger. */
-  readonly triggered: number
+  readonly triggers: Triggers
   /** Operations of matrix products and convolutions outside the training steps. */
   readonly otherOperations: number
+}
+
+/** How many images get a trigger. */
+export interface Triggers {
+  /** Training images. */
+  readonly poison: number
+  /** Test images. */
+  readonly test: number
+  /** Bytes that the store keeps of each: the image, and values that a later run uses again. */
+  readonly bytes: number
 }
 
 /** The size of a data set that is not on this machine. */
@@ -60,21 +69,23 @@ export async function workloadOf(
     const { from, imageSize, seed } = config
     const fitting = { data, seed, imageSize, monitor }
     const model = from === undefined ? shaped(config.model, data) : await fitted(from, fitting)
-    return { data, model, trainings: 1, triggered: 0, otherOperations: data.test * forward(model) }
+    return { data, model, trainings: 1, triggers: none, otherOperations: data.test * forward(model) }
   }
   const model = await fitted(config.victim, { data, seed: config.seed, monitor })
   const attack = resolveAttack(config.attack, attacks)
   const surrogate = attack.needs.surrogate ? await surrogateLike(model, config, data, monitor) : undefined
-  const triggered = Math.round(config.poisoning.rate * data.train) + data.test
+  const counts = { poison: Math.round(config.poisoning.rate * data.train), test: data.test }
+  const cost = surrogate ? trigger(surrogate, attack, model, monitor) : { operations: 0, mapBytes: 0 }
   return {
     data,
     model,
     trainings: 2,
-    triggered,
-    otherOperations:
-      triggered * (surrogate ? trigger(surrogate, attack) : 0) + 4 * data.test * forward(model),
+    triggers: { ...counts, bytes: 3 * model.imageSize ** 2 + cost.mapBytes },
+    otherOperations: (counts.poison + counts.test) * cost.operations + 4 * data.test * forward(model),
   }
 }
+
+const none: Triggers = { poison: 0, test: 0, bytes: 0 }
 
 /**
  * The size of a data set: as given, as published, or from its files on this machine.
@@ -121,7 +132,6 @@ async function fitted(name: string, { data, seed, imageSize, monitor }: Fitting)
   const shape = publishedModels[name]
   if (shape) return shaped(imageSize === undefined ? shape : { ...shape, image_size: imageSize }, data)
   const checkpoint = await loadCheckpoint(name, { withoutClassifier: true, warn: monitor.say })
-  if (checkpoint.model.modelType === 'onnx') return checkpoint.model
   return fit(checkpoint, { classNames: numbered(data.classes), imageSize, seed }).model
 }
 
@@ -138,24 +148,45 @@ function forward(model: Model): number {
   return matrixOperations(classifierGraph(model, placeholderWeights(model), images)) / images
 }
 
-/** The model that triggers are computed with. */
+/** The model that triggers are computed with, as it is: a surrogate is not fitted to the data. */
 async function surrogateLike(
   victim: Model,
-  { surrogate, seed }: BackdoorRunConfig,
+  { surrogate }: BackdoorRunConfig,
   data: DataShape,
   monitor: Monitor,
 ): Promise<Model> {
-  if (await isThere(surrogate)) return fitted(surrogate, { data, seed, monitor })
+  const shape = publishedModels[surrogate]
+  if (shape) return shaped(shape, data)
+  if (await isThere(surrogate)) return (await loadCheckpoint(surrogate, { warn: monitor.say })).model
   monitor.say(`the surrogate ${surrogate} does not exist yet: the plan assumes a model like the victim`)
   return victim
 }
 
-/** Operations of one trigger that is computed with a model; those that need none are not worth counting. */
-function trigger(model: Model, attack: ConfiguredAttack): number {
-  const { imageSize: side, classNames } = model
-  const surrogate = surrogateOf({ model, weights: placeholderWeights(model) })
-  const context = { seed: 1, height: side, width: side, classes: classNames.length, surrogate }
+/** Forward passes that a gradient at the pixels costs, at most. */
+const PASSES_OF_A_GRADIENT = 3
+
+/** What one trigger that is computed with a model costs; those that need none are not worth counting. */
+function trigger(
+  surrogate: Model,
+  attack: ConfiguredAttack,
+  { imageSize: side, classNames }: Model,
+  monitor: Monitor,
+): { operations: number; mapBytes: number } {
+  if (attack.prepares) {
+    monitor.say(
+      `${attack.name} prepares its trigger first: the plan assumes ${PASSES_OF_A_GRADIENT} forward passes of the surrogate ` +
+        'a trigger, and leaves out the preparation',
+    )
+    return { operations: PASSES_OF_A_GRADIENT * forward(surrogate), mapBytes: 0 }
+  }
+  const size = { height: side, width: side }
+  const held = surrogateOf({ model: surrogate, weights: placeholderWeights(surrogate) }, size)
+  const context = { seed: 1, ...size, classes: classNames.length, surrogate: held }
   const program = attack.trigger(context, {})
   const batch = needsOf(program).fixedBatch ?? COUNTED
-  return matrixOperations(programGraph(program, { batch, height: side, width: side }).graph) / batch
+  const values = Object.values(program.maps ?? {}).map(({ shape }) => shape.reduce((n, dim) => n * dim, 1))
+  return {
+    operations: matrixOperations(programGraph(program, { batch, ...size }).graph) / batch,
+    mapBytes: 4 * values.reduce((sum, count) => sum + count, 0),
+  }
 }

@@ -4,6 +4,11 @@ import { InputError } from 'onnxgrad'
 /** Files up to this size are read into memory as a whole; of larger ones, only the records that are asked for. */
 const RESIDENT_BYTES = 2 ** 27
 
+/** Bytes of memory that an open file of `count` records takes. */
+export function residentRecordBytes(count: number, size: number): number {
+  return count * size <= RESIDENT_BYTES ? count * size : 0
+}
+
 /** Writes records one after another into a new file. */
 export async function writeRecords(path: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
   const file = await open(path, 'wx')
@@ -25,7 +30,7 @@ export async function openRecords(path: string, count: number, size: number): Pr
   const { size: bytes } = await stat(path)
   if (bytes !== count * size)
     throw new InputError(`${path} has ${bytes} bytes where ${count * size} are expected: delete it`)
-  if (bytes <= RESIDENT_BYTES) {
+  if (residentRecordBytes(count, size) > 0) {
     const all = await readFile(path)
     return async (indices, out) => {
       for (let i = 0; i < indices.length; i++) {

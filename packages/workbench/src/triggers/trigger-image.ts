@@ -8,13 +8,14 @@ import {
   predict,
   psnr,
   renderStages,
+  resampleInGraph,
   SSIM_WINDOW,
   type StagedImage,
+  type Surrogate,
   ssim,
 } from '@ageb/lab'
 import type { DeviceChoice } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
-import { openCheckpoint } from '../checkpoints/open-checkpoint.js'
 import type { AttackSettings } from '../configuration/attack-settings.js'
 import type { BackdoorRunConfig } from '../configuration/backdoor-config.js'
 import { UsageError } from '../configuration/resolve.js'
@@ -22,10 +23,14 @@ import { decodeRgb } from '../data/decode.js'
 import { readPicture } from '../pictures/read-picture.js'
 import { type Monitor, silent } from '../runs/monitor.js'
 import { preparedTrigger } from './prepared-trigger.js'
+import { surrogateFor } from './surrogate-for.js'
+import { triggerSubject } from './trigger-subject.js'
 
 export interface TriggerOptions {
   /** The image's true class, name or index, if the attack computes its loss with it. */
   readonly label?: string | undefined
+  /** Side of the image that gets the trigger, pixels. Default: that of the victim, as in a run. */
+  readonly side?: number | undefined
   /** Default: the configuration's. */
   readonly device?: DeviceChoice | undefined
   readonly monitor?: Monitor | undefined
@@ -48,7 +53,7 @@ export interface TriggeredImage {
   readonly pixels: TriggerPixels
 }
 
-/** The image before and after, resized to the surrogate's image size, and the stages of the trigger. */
+/** The image before and after, resized to the size that the trigger is for, and the stages of the trigger. */
 export interface TriggerPixels extends ImageSize, StagedImage {
   /** uint8, 3 × height × width, as is `image`, which has the trigger. */
   readonly clean: Uint8Array
@@ -66,30 +71,30 @@ export interface TriggerPixels extends ImageSize, StagedImage {
 export async function triggerImage(
   image: string,
   chosen: AttackSettings,
-  { label, device, monitor = silent }: TriggerOptions = {},
+  { label, side, device, monitor = silent }: TriggerOptions = {},
 ): Promise<TriggeredImage> {
   const { settings } = chosen
-  const surrogate = await openCheckpoint(settings.surrogate, monitor)
-  const { model, weights } = surrogate
-  const side = model.imageSize
-  const size = { height: side, width: side }
+  const { size, classes, surrogate: checkpoint } = await triggerSubject(chosen, side, monitor)
+  const surrogate = surrogateFor(checkpoint, settings.surrogate, size, monitor)
+  const model = modelOf(surrogate)
   const { pixels: clean } = await readPicture(image, 'image', bytes => decodeRgb(bytes, size))
 
   // One thread is enough for one image, and gives the same bits on every machine of a kind.
   const runtime = startRuntime({ threads: 1, device: device ?? settings.device })
   try {
-    const program = await preparedTrigger(runtime, chosen, size, model.classNames.length, surrogate)
+    const needed = chosen.attack.needs.surrogate ? surrogate : undefined
+    const program = await preparedTrigger(runtime, chosen, size, classes, needed)
     const labels = Int32Array.of(labelOf(label, model, needsOf(program).labels))
     const one = { ...pixelsInMemory(clean, size), labels }
     const [result] = await renderStages(runtime, program, one, { seed: settings.seed })
     const { image: triggered } = result!
-    const [before] = await predict(runtime, model, weights, one, 1)
-    const [after] = await predict(runtime, model, weights, pixelsInMemory(triggered, size), 1)
+    const [before] = await predict(runtime, model, checkpoint.weights, one, 1)
+    const [after] = await predict(runtime, model, checkpoint.weights, pixelsInMemory(triggered, size), 1)
     return {
       attack: settings.attack,
       surrogate: settings.surrogate,
       psnr: Math.min(psnr(clean, triggered), PSNR_CAP),
-      ssim: side >= SSIM_WINDOW ? ssim(clean, triggered, size) : null,
+      ssim: size.height >= SSIM_WINDOW ? ssim(clean, triggered, size) : null,
       linf: linf(clean, triggered),
       classBefore: model.classNames[before!]!,
       classAfter: model.classNames[after!]!,
@@ -97,6 +102,18 @@ export async function triggerImage(
     }
   } finally {
     await runtime.close()
+  }
+}
+
+/** A surrogate as a model of the images that it is given, which are squares. */
+function modelOf({ model, resizing }: Surrogate): Model {
+  if (!resizing) return model
+  const { imageSize: side } = model
+  return {
+    ...model,
+    imageSize: resizing.from.height,
+    forward: (parameters, pixels) =>
+      model.forward(parameters, resampleInGraph(pixels, { height: side, width: side }, resizing)),
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { pluginOption, setHelp, wholeNumber } from '../../cli/options.js'
+import { pluginOption, setHelp, sizeOption, wholeNumber } from '../../cli/options.js'
 import type { ExportFlags } from './outcome.js'
 
 /** `ageb export-trigger`: the whole trigger as one ONNX file. */
@@ -9,8 +9,8 @@ export function exportTriggerCommand(program: Command): void {
     .summary('write the whole trigger as one ONNX file')
     .description(
       "Write the whole trigger, with the surrogate's weights, as one ONNX file that any ONNX Runtime runs. Its input is " +
-        'a batch of images (uint8, batch × 3 × height × width, RGB); its output is the batch with the trigger, in the same ' +
-        'format.',
+        "a batch of images (uint8, batch × 3 × height × width, RGB) of the victim's size, as in a run; its output is the " +
+        'batch with the trigger, in the same format.',
     )
     .requiredOption('--out <file>', 'the file to write, .onnx')
     .option(
@@ -18,6 +18,7 @@ export function exportTriggerCommand(program: Command): void {
       "surrogate: a folder, an ONNX file, a bundled name or owner/name on the hub (default: the configuration's)",
     )
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
+    .addOption(sizeOption())
     .option('--batch <n>', 'images in each run of the file', wholeNumber(1), 1)
     .addOption(pluginOption())
     .option('--set <path=value...>', setHelp)

@@ -5,15 +5,16 @@ import { type Outcome, table } from '../../cli/output.js'
 export interface ExportFlags extends AttackFlags {
   readonly out: string
   readonly batch: number
+  readonly size?: number
 }
 
 /** Writes a trigger as an ONNX file, and tells its inputs and outputs. */
 export async function exported(
-  { out, batch, config, set, model, plugin }: ExportFlags,
+  { out, batch, size, config, set, model, plugin }: ExportFlags,
   monitor: Monitor,
 ): Promise<Outcome> {
   const chosen = await attackSettings({ config, set, surrogate: model, plugins: plugin })
-  const data = await exportTrigger(out, chosen, { batch, monitor })
+  const data = await exportTrigger(out, chosen, { batch, side: size, monitor })
   return {
     data,
     text: table([
@@ -21,7 +22,7 @@ export async function exported(
       ['in', describe(data.inputs)],
       ['out', describe(data.outputs)],
       ['attack', chosen.attack.name],
-      ['surrogate', data.surrogate],
+      ['surrogate', data.surrogate ?? 'none: the attack needs no model'],
     ]),
   }
 }

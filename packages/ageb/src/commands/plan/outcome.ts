@@ -81,7 +81,11 @@ function rowsOf(p: Plan, asked: number): Row[] {
     ['training steps', p.steps.toLocaleString('en'), p.trainings > 1 ? `of ${p.trainings} trainings` : ''],
     ['operations', `${p.teraflops.toFixed(1)} TFLOP`, `${p.gflopsPerStep.toFixed(1)} GFLOP per step`],
     ['memory', gib(p.memoryBytes), `${gib(p.stepMemoryBytes)} of it for a training step; ${fits}`],
-    ['disk', gib(p.cacheBytes + p.runBytes), `${gib(p.cacheBytes)} of it for the cache of decoded images`],
+    [
+      'disk',
+      gib(p.diskBytes),
+      `${gib(p.cacheBytes)} of it for the cache of decoded images, ${gib(p.storeBytes)} for the store`,
+    ],
     ['time on this machine', duration(p.seconds), `${p.secondsPerStep.toFixed(2)} s per step`],
     ['… of the matrix throughput', percent(p.mfu), `of ${p.gemmGflops.toFixed(0)} GFLOP/s`],
     ...(p.otherProcessor

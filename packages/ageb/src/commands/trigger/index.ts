@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { deviceOption, pluginOption, setHelp } from '../../cli/options.js'
+import { deviceOption, pluginOption, setHelp, sizeOption } from '../../cli/options.js'
 import type { TriggerFlags } from './outcome.js'
 
 /** `ageb trigger`: one image with the trigger, and the stages of the trigger. */
@@ -8,7 +8,7 @@ export function triggerCommand(program: Command): void {
     .command('trigger')
     .summary('add the trigger to one image')
     .description(
-      "Add the trigger to one image, resized to the surrogate's image size. Writes <name>-triggered.png, which has the " +
+      "Add the trigger to one image, resized to the victim's image size as in a run. Writes <name>-triggered.png, which has the " +
         'exact pixel values, and <name>-strip.png, which shows every stage. Prints how visible the change is.',
     )
     .argument('<image>', 'PNG, JPEG, WebP, …')
@@ -18,6 +18,7 @@ export function triggerCommand(program: Command): void {
     )
     .option('--out <folder>', 'folder for the pictures', '.')
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
+    .addOption(sizeOption())
     .option(
       '--label <class>',
       "the image's true class, name or index, if the attack computes its loss with it",

@@ -7,17 +7,18 @@ import { type Outcome, table } from '../../cli/output.js'
 export interface TriggerFlags extends AttackFlags {
   readonly out: string
   readonly label?: string
+  readonly size?: number
   readonly device?: DeviceChoice
 }
 
 /** Adds the trigger to one image, and writes the triggered image and a strip of the stages. */
 export async function triggered(
   image: string,
-  { out, config, set, model, plugin, label, device }: TriggerFlags,
+  { out, config, set, model, plugin, label, size, device }: TriggerFlags,
   monitor: Monitor,
 ): Promise<Outcome> {
   const chosen = await attackSettings({ config, set, surrogate: model, plugins: plugin })
-  const { pixels, ...figures } = await triggerImage(image, chosen, { label, device, monitor })
+  const { pixels, ...figures } = await triggerImage(image, chosen, { label, side: size, device, monitor })
   const files = await writeTriggerPictures(out, path.parse(image).name, pixels)
   const { psnr, ssim, linf, classBefore, classAfter } = figures
   return {

@@ -66,6 +66,8 @@ export interface ConfiguredAttack extends AttackFacts {
   /** All of them, defaults filled in. */
   readonly parameters: Readonly<Record<string, Json>>
   readonly needs: AttackNeeds
+  /** Whether there is something to prepare: without it, nothing can be said of the trigger. */
+  readonly prepares: boolean
   /** What `poison` and `trigger` take: to be made once and stored. */
   prepare(context: PrepareContext): Promise<Prepared>
   poison(context: PoisonContext, prepared: Prepared): Promise<PoisonPlan>
@@ -111,6 +113,7 @@ export function defineAttack<const N extends string, Shape extends z.ZodRawShape
         ...facts,
         parameters: json.parse(chosen),
         needs: definition.needs?.(chosen) ?? {},
+        prepares: definition.prepare !== undefined,
         prepare: async context => (await definition.prepare?.(context, chosen)) ?? {},
         poison: (context, prepared) => definition.poison(context, chosen, prepared),
         trigger: (context, prepared) => definition.trigger(context, chosen, prepared),

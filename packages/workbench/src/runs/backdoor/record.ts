@@ -27,7 +27,8 @@ export interface BackdoorOutcome {
   readonly attack: ConfiguredAttack
   /** What brought the attack, where it is none of the program's own. */
   readonly plugin: PluginNote | undefined
-  readonly surrogate: LoadedModel | undefined
+  /** With the kernel by which images are resized for it within the trigger, if they are. */
+  readonly surrogate: (LoadedModel & { readonly resampling: string | undefined }) | undefined
   readonly victim: LoadedModel
   readonly train: ImageSource
   readonly test: ImageSource
@@ -61,7 +62,7 @@ export async function recordBackdoor(
   const record: BackdoorRecord = {
     ...(await recordHeadOf(config, { train, test })),
     kind: 'backdoor',
-    models: { surrogate: surrogate ? noteOf(surrogate) : null, victim: noteOf(victim) },
+    models: { surrogate: surrogate ? surrogateNote(surrogate) : null, victim: noteOf(victim) },
     attack: {
       name: attack.name,
       citation: attack.citation,
@@ -83,6 +84,11 @@ export async function recordBackdoor(
   }
   await saveModels(folder, config, outcome, record)
   await folder.write('record.json', `${JSON.stringify(backdoorRecord.parse(record), null, 2)}\n`)
+}
+
+function surrogateNote(surrogate: NonNullable<BackdoorOutcome['surrogate']>) {
+  const { resampling } = surrogate
+  return { ...noteOf(surrogate), ...(resampling !== undefined && { resampling }) }
 }
 
 /** One row a training image that was changed. */

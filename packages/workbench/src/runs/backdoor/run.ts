@@ -1,12 +1,4 @@
-import {
-  assertFits,
-  goals,
-  type ImageSource,
-  poisonedSet,
-  resolveAttack,
-  SSIM_WINDOW,
-  surrogateOf,
-} from '@ageb/lab'
+import { assertFits, goals, type ImageSource, poisonedSet, resolveAttack, SSIM_WINDOW } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
@@ -15,6 +7,7 @@ import type { AttackSubject } from '../../stages/attack-stages.js'
 import { type Engine, machineKey } from '../../stages/machine.js'
 import { predictionStage } from '../../stages/prediction-stage.js'
 import { stealthStage } from '../../stages/stealth-stage.js'
+import { surrogateFor } from '../../triggers/surrogate-for.js'
 import { assertAttackable } from '../assert-attackable.js'
 import { fitted } from '../fitted.js'
 import { describedModel, loadModel } from '../loaded-model.js'
@@ -44,7 +37,6 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
   )
   const { model, weights } = victim.checkpoint
   assertFits(model, train)
-  if (surrogate) assertFits(surrogate.checkpoint.model, train)
   const goal = goals(test.labels, config.poisoning, classNames.length)
   assertAttackable(test, config.poisoning)
   assertComparable(test)
@@ -60,7 +52,7 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
       height: train.height,
       width: train.width,
       classes: classNames.length,
-      surrogate: surrogate && surrogateOf(surrogate.checkpoint),
+      surrogate: surrogate && surrogateFor(surrogate.checkpoint, surrogate.name, train, monitor),
     }
     const { plan, triggered, gallery } = await attackImages(stages, subject, { train, test, goal }, config)
     const fineTune = (name: string, label: string, data: ImageSource) =>
@@ -83,7 +75,7 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
     await recordBackdoor(folder, config, {
       attack,
       plugin,
-      surrogate,
+      surrogate: surrogate && { ...surrogate, resampling: subject.surrogate?.resizing?.resampling },
       victim,
       train,
       test,
