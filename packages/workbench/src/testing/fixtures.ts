@@ -58,9 +58,17 @@ export const tinyShape = {
 /** Saves a tiny ViT with random weights and returns it. */
 export async function writeTinyModel(
   folder: string,
-  { classes = ['a', 'b'], side = 8, seed = 1, provenance = { poisoned: false } as Provenance } = {},
+  {
+    classes = ['a', 'b'],
+    side = 8,
+    patch = 4,
+    seed = 1,
+    provenance = { poisoned: false } as Provenance,
+  } = {},
 ): Promise<{ model: Model; weights: Weights }> {
-  const model = buildModel(modelConfig.parse({ ...tinyShape, image_size: side }), { classNames: classes })
+  const model = buildModel(modelConfig.parse({ ...tinyShape, image_size: side, patch_size: patch }), {
+    classNames: classes,
+  })
   const weights = initialWeights(model, rng(seed, 'weights'))
   await saveCheckpoint(folder, { model, weights, provenance })
   return { model, weights }

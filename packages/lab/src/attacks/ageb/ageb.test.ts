@@ -1,6 +1,7 @@
+import { InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { afterAll, describe, expect, it } from 'vitest'
-import { imageAt } from '../../images/image-set.js'
+import { imageAt, imagesInMemory } from '../../images/image-set.js'
 import { imageSize } from '../../images/image-source.js'
 import { strongWeights, tinyImages, tinyViT } from '../../testing/tiny.js'
 import { computeMap, renderStages, renderToMemory } from '../core/render.js'
@@ -37,7 +38,7 @@ describe.each(Object.entries(ageb.cases))('the trigger (%s)', (_, given) => {
       const [, mask, eroded] = stages.map(({ data }) => data)
       expect(mask!.length).toBe(64)
       expect(eroded!.length).toBe(size)
-      if (parameters.selection === 'quantile' && parameters.gradient === 'pixel')
+      if (parameters.selection === 'quantile')
         expect(mask!.reduce((a, b) => a + b)).toBe(Math.round(parameters.share * 64))
       if (parameters.adjustment !== 'off') return
       imageAt(images, n).forEach((before, i) => {
@@ -101,9 +102,30 @@ describe('the attention gradient, computed once', () => {
 })
 
 describe('the trigger', () => {
-  it('with nothing selected, or all kept and no signal, gives the image back', async () => {
-    for (const parameters of [{ share: 0 }, { share: 1, keep: 1, signal: 0 }]) {
-      expect(await apply({ ...parameters, adjustment: 'off' })).toEqual(images.pixels)
+  it.each([
+    [{ share: 0 }, 'attack.share 0 of 8×8 pixels is none: the smallest share is 0.00782'],
+    [{ share: 0.0078 }, 'the smallest share is 0.00782'],
+    [{ selection: 'absolute', threshold: 1 }, 'attack.threshold 1 is exceeded by no pixel'],
+    [{ size: 9 }, 'the structuring element is larger than the images, 8×8'],
+    [{ keep: 1, signal: 0 }, 'attack.keep 1 keeps the original, and attack.signal 0 adds nothing'],
+    [{ size: 1, signal: 0 }, 'attack.size 1 erodes nothing, and attack.signal 0 adds nothing'],
+  ] as const)('that would change nothing is refused: %j', (parameters, message) => {
+    expect(() => programOf(parameters)).toThrow(InputError)
+    expect(() => programOf(parameters)).toThrow(message)
+  })
+
+  it('selects the wanted number of pixels whatever the gradient is taken at, and whatever is in the image', async () => {
+    expect(() => programOf({ share: 0.00782 })).not.toThrow()
+    const grey = imagesInMemory({ ...images, pixels: new Uint8Array(images.pixels.length).fill(90) })
+    for (const gradient of ['pixel', 'patch', 'class-token'] as const) {
+      // Of 16 pixels a patch: less than one patch, and one and a half.
+      for (const share of [0.1, 0.375]) {
+        for (const source of [images, grey]) {
+          const shown = await renderStages(runtime, programOf({ gradient, share }), source, { seed: 1 })
+          for (const { stages } of shown)
+            expect(stages[1]!.data.reduce((a, b) => a + b)).toBe(Math.round(64 * share))
+        }
+      }
     }
   })
 

@@ -1,14 +1,16 @@
-import { cast, clip, div, mul, round } from 'onnxgrad'
+import { cast, clip, div, InputError, mul, round } from 'onnxgrad'
 import { z } from 'zod'
+import type { ImageSize } from '../../images/image-source.js'
 import { surrogateIn } from '../core/context.js'
 import { defineAttack } from '../core/define-attack.js'
 import type { ImageMap, ImageProgram } from '../core/image-program.js'
 import { planOf } from '../core/poison-plan.js'
+import { smallestShare } from '../core/shares.js'
 import { inputSizeOf, type Surrogate } from '../core/surrogate.js'
 import { attentionGradient } from './attention-gradient.js'
 import { blend } from './blend.js'
 import { elementShapes, erode } from './erosion.js'
-import { select } from './selection.js'
+import { select, selectedPixels } from './selection.js'
 import { adjust, adjustments } from './stealth-adjustment.js'
 
 const share = z.number().min(0).max(1)
@@ -47,7 +49,7 @@ export const ageb = defineAttack({
   citation:
     'Backdoor Attack Against Vision Transformers via Attention Gradient-Based Image Erosion, IEEE GLOBECOM 2024',
   url: 'https://arxiv.org/abs/2410.22678',
-  version: 1,
+  version: 2,
   access: 'data',
   parameters: agebParameters,
   presets: {
@@ -87,6 +89,7 @@ export const ageb = defineAttack({
 })
 
 function program(surrogate: Surrogate, p: AgebParameters): ImageProgram {
+  assertChanges(p, inputSizeOf(surrogate))
   return {
     maps: { 'attention-gradients': gradientMap(surrogate, p) },
     build(graph, images, { maps }) {
@@ -114,6 +117,32 @@ function program(surrogate: Surrogate, p: AgebParameters): ImageProgram {
         ],
       }
     },
+  }
+}
+
+/**
+ * Refuses, before anything is computed, parameters that change no image of a size.
+ * @throws InputError naming the parameter
+ */
+function assertChanges(
+  { selection, share, threshold, size, keep, signal }: AgebParameters,
+  image: ImageSize,
+): void {
+  const { height, width } = image
+  if (selection === 'quantile' && selectedPixels(share, image) === 0) {
+    throw new InputError(
+      `attack.share ${share} of ${width}×${height} pixels is none: the smallest share is ${smallestShare(height * width)}`,
+    )
+  }
+  if (selection === 'absolute' && threshold === 1)
+    throw new InputError('attack.threshold 1 is exceeded by no pixel: lower it')
+  if (size > Math.min(height, width))
+    throw new InputError(
+      `attack.size ${size}: the structuring element is larger than the images, ${width}×${height}: lower it`,
+    )
+  if (signal === 0 && (keep === 1 || size === 1)) {
+    const why = keep === 1 ? 'attack.keep 1 keeps the original' : 'attack.size 1 erodes nothing'
+    throw new InputError(`${why}, and attack.signal 0 adds nothing, so no image is changed: set one of them`)
   }
 }
 

@@ -40,12 +40,27 @@ describe('selection by quantile', () => {
     },
   )
 
-  it('takes fewer where pixels tie at the threshold, none of a flat gradient', async () => {
-    const tied = gradient.map((_, i) => (i % PIXELS < 2 ? 5 : i % PIXELS < 10 ? 3 : 1))
-    for (const mask of await run({ kind: 'quantile', share: 0.25 }, tied))
-      expect(mask.map((m, i) => (m === 1 ? i : -1)).filter(i => i >= 0)).toEqual([0, 1])
-    const flat = await run({ kind: 'quantile', share: 0.5 }, new Float32Array(gradient.length))
-    expect(flat.flat()).toEqual(new Array(gradient.length).fill(0))
+  it.each([
+    ['the first of a flat gradient', () => 0],
+    ['the first of those that tie at the threshold', (i: number) => [5, 3, 3, 1][Math.floor((3 * i) % 4)]!],
+    [
+      'part of a patch',
+      (i: number) => [1, 9, 4, 2][2 * Math.floor(i / 8) + Math.floor((i % WIDTH) / 2)] ?? 0,
+    ],
+    ['the first of values next to each other in float32', (i: number) => 1 + 2 ** -23 * (i % 3)],
+  ])('takes exactly so many where pixels tie, by index: %s', async (_, tieAt) => {
+    // In every image of the batch another one ties.
+    const values = gradient.map((_, i) => tieAt((i % PIXELS) + Math.floor(i / PIXELS)))
+    for (const count of [0, 1, 2, 5, 7, 10, 19, 20]) {
+      const masks = await run({ kind: 'quantile', share: count / PIXELS }, values)
+      masks.forEach((mask, n) => {
+        const image = values.slice(n * PIXELS, (n + 1) * PIXELS)
+        // Array.sort is stable: equal values stay in the order of their indices.
+        const order = Array.from(image.keys()).sort((a, b) => image[b]! - image[a]!)
+        const chosen = new Set(order.slice(0, count))
+        expect(mask).toEqual(Array.from({ length: PIXELS }, (_, i) => (chosen.has(i) ? 1 : 0)))
+      })
+    }
   })
 })
 

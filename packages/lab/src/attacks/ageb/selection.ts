@@ -1,17 +1,24 @@
 import {
   add,
   cast,
+  cumSum,
   div,
+  equal,
   greater,
+  less,
+  lessOrEqual,
+  mul,
   type Operand,
   reduceMax,
   reduceMin,
+  reduceSum,
   reshape,
   slice,
   sub,
   topK,
   type Value,
 } from 'onnxgrad'
+import type { ImageSize } from '../../images/image-source.js'
 
 export type Selection =
   | { readonly kind: 'quantile' /** Share of each image's pixels, in [0, 1]. */; readonly share: number }
@@ -23,8 +30,8 @@ export type Selection =
 /**
  * Stage 2: the mask M = 1[G > τ].
  *
- * `quantile` puts τ at the value that the wanted share of the image's pixels exceeds; where pixels tie at τ,
- * fewer are selected.
+ * `quantile` selects the wanted share of the image's pixels, rounded to whole pixels: those of the largest gradient. Of
+ * pixels that tie at the threshold, the first ones are taken, row by row, so that the number is always exact.
  *
  * @param gradient float32 (N, 1, H, W), ≥ 0.
  * @returns float32 (N, 1, H, W), 0 or 1.
@@ -40,9 +47,20 @@ export function select(gradient: Value, selection: Selection): Value {
     return above(scaled, selection.threshold)
   }
   const pixels = height * width
-  const count = Math.round(selection.share * pixels)
+  const count = selectedPixels(selection.share, { height, width })
   if (count >= pixels) return above(gradient, -1)
-  const ranked = topK(reshape(gradient, [batch, pixels]), count + 1)
-  const threshold = reshape(slice(ranked, [1], [count], [count + 1]), [batch, 1, 1, 1])
-  return above(gradient, threshold)
+  if (count === 0) return cast(less(gradient, -1), 'float32')
+  const flat = reshape(gradient, [batch, pixels])
+  const threshold = slice(topK(flat, count), [1], [count - 1], [count])
+  const larger = above(flat, threshold)
+  const tied = cast(equal(flat, threshold), 'float32')
+  // Not by TopK's own order of equal values, which not every device keeps.
+  const left = sub(count, reduceSum(larger, [1], { keep: true }))
+  const first = cast(lessOrEqual(cumSum(tied, 1), left), 'float32')
+  return reshape(add(larger, mul(tied, first)), gradient.shape)
+}
+
+/** How many pixels of an image a share of them is. */
+export function selectedPixels(share: number, { height, width }: ImageSize): number {
+  return Math.round(share * height * width)
 }

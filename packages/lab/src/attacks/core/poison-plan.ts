@@ -61,11 +61,11 @@ export async function planOf(context: PoisonContext, { poison, cover }: PlanPart
     const pixels = await context.render(program, before)
     return { indices, labels, pixels, role }
   }
+  const ratio = cover?.ratio ?? 0
+  // Before the work on the poison: there may be too few.
+  const covering = ratio > 0 ? coverIndices(train, poisoned, ratio, seed) : undefined
   const parts = [await part(poisoned, poison, 'poison')]
-  if (cover && cover.ratio > 0) {
-    const indices = coverIndices(train, poisoned, cover.ratio, seed)
-    parts.push(await part(indices, cover.program, 'cover'))
-  }
+  if (cover && covering) parts.push(await part(covering, cover.program, 'cover'))
   const items = parts
     .flatMap(({ indices, labels, role }) =>
       Array.from(indices, (index, i): PoisonItem => ({ index, role, label: labels[i]! })),

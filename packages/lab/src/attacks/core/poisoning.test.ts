@@ -74,6 +74,13 @@ describe('poisonedIndices', () => {
     expect(chosen({ rate: 0.00834 })).toHaveLength(1)
   })
 
+  it('says that one class has no next one', () => {
+    const one = { ...set, classNames: ['red'], labels: new Int32Array(60) }
+    expect(() => poisonedIndices(one, config({ mode: 'all-to-all' }), 1)).toThrow(
+      'tiny has one class, so there is no next one',
+    )
+  })
+
   it('says when there is no such class, or no image of it', () => {
     expect(() => chosen({ target: 3 })).toThrow('poisoning.target is 3, but tiny has the classes 0 to 2')
     const without = { ...set, labels: set.labels.map(label => (label === 2 ? 1 : label)) }
