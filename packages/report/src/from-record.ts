@@ -60,6 +60,8 @@ export function reportInput(experiment: RecordedExperiment): ReportInput {
       target: poisoning.goal,
       mode: poisoning.mode,
       cover: poisoning.cover,
+      ...(record.effects && { unchanged: record.effects }),
+      ...(models.surrogate?.resampling && { resizing: resizingOf(models.surrogate) }),
     },
     training: curves,
     gallery: galleryOf(experiment),
@@ -76,6 +78,10 @@ export function reportInput(experiment: RecordedExperiment): ReportInput {
     startedAt: timing?.startedAt ?? '',
     finishedAt: timing?.finishedAt ?? '',
   }
+}
+
+function resizingOf({ imageSize, resampling }: NonNullable<BackdoorRecord['models']['surrogate']>): string {
+  return `to ${imageSize}×${imageSize}, ${resampling}, within the trigger`
 }
 
 function galleryOf({ record, predictions, gallery }: RecordedExperiment): ReportInput['gallery'] {

@@ -58,6 +58,11 @@ export interface AttackSource {
   readonly url?: string
 }
 
+export interface Unchanged {
+  readonly count: number
+  readonly unchanged: number
+}
+
 export interface Poisoning {
   /** The share of the training set, from 0 to 1. */
   readonly rate: number
@@ -69,6 +74,10 @@ export interface Poisoning {
   readonly mode: string
   /** Training images that are changed but keep their label. */
   readonly cover: number
+  /** Images that the trigger left as they were, of those that got it; left out where it was not counted. */
+  readonly unchanged?: { readonly poison: Unchanged; readonly test: Unchanged }
+  /** How images are resized for the surrogate, in words; left out where they are not. */
+  readonly resizing?: string
 }
 
 /** One test image with every stage of the trigger. */

@@ -185,8 +185,20 @@ function dataSection({ data, poisoning }: ReportInput): Html {
       ['share of the training set', percent(poisoning.rate)],
       ['images poisoned', count(poisoning.count)],
       ...(poisoning.cover > 0 ? [['cover images', count(poisoning.cover)] as const] : []),
+      ...unchangedFacts(poisoning),
+      ...(poisoning.resizing ? [['resized for the surrogate', poisoning.resizing] as const] : []),
     ])}</div>
   </div>`
+}
+
+function unchangedFacts({ unchanged }: ReportInput['poisoning']): (readonly [string, string])[] {
+  if (!unchanged) return []
+  const { poison, test } = unchanged
+  const shown = (effect: typeof poison) => `${count(effect.unchanged)} of ${count(effect.count)}`
+  return [
+    ['poisoned images that the trigger left unchanged', shown(poison)],
+    ['attacked test images that it left unchanged', shown(test)],
+  ]
 }
 
 function reproduceSection(input: ReportInput): Html {

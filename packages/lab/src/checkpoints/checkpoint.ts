@@ -11,6 +11,10 @@ export const provenance = z.object({
   poisonRate: z.number().optional(),
   /** Training images that were poisoned. */
   poisonCount: z.number().optional(),
+  /** Training images that were changed but kept their label. */
+  coverCount: z.number().optional(),
+  /** Of the poisoned ones, those that the trigger left as they were. */
+  unchangedCount: z.number().optional(),
   seed: z.number().optional(),
   /** Digest of all that decided the weights; equal recipes give equal weights. */
   recipe: z.string().optional(),

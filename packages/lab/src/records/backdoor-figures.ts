@@ -8,6 +8,9 @@ export interface BackdoorFigures {
   readonly poisonRate: number
   readonly poisonCount: number
   readonly coverCount: number
+  /** Poisoned images, and test images that count for the attack, that the trigger left as they were; null: not counted. */
+  readonly poisonUnchanged: number | null
+  readonly testUnchanged: number | null
   readonly cleanCda: number
   readonly cda: number
   readonly cdaDrop: number
@@ -42,6 +45,8 @@ export function figuresOf(record: BackdoorRecord, predictions: BackdoorPredictio
     poisonRate: poisoning.rate,
     poisonCount: poisoning.count,
     coverCount: poisoning.cover,
+    poisonUnchanged: record.effects?.poison.unchanged ?? null,
+    testUnchanged: record.effects?.test.unchanged ?? null,
     cleanCda: value('cleanCda'),
     cda: value('cda'),
     cdaDrop: value('cleanCda') - value('cda'),

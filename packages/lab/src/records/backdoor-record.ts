@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { mean, modelNote, pluginNote, recordFile, recordHead } from './record-parts.js'
 
+/** Images that got the trigger, and how many of them it left as they were. */
+const effect = z.object({ count: z.int(), unchanged: z.int() })
+
 /**
  * What a backdoor experiment leaves: everything that its tables and its report are made of, together with the files
  * that it names. It holds what the configuration decides and nothing else (no times, no paths), so that equal
@@ -41,6 +44,11 @@ export const backdoorRecord = z.object({
     cover: z.int(),
   }),
   stealth: z.object({ psnr: mean, ssim: mean, linf: mean, meanAbs: mean }),
+  /**
+   * On how many images the trigger had an effect: of the poisoned ones, and of the test images that count for the attack.
+   * Left out in records of older versions.
+   */
+  effects: z.object({ poison: effect, test: effect }).optional(),
   /** One row a test image: label, goal, role, and what both models predict. */
   predictions: recordFile,
   /** One row a training image that was changed: index, role, label before and after. */

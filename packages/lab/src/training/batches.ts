@@ -1,4 +1,4 @@
-import { type Feeds, sizeOf, type Tensor } from 'onnxgrad'
+import { type Feeds, InputError, sizeOf, type Tensor } from 'onnxgrad'
 import { augment } from '../images/augment.js'
 import { type ImageSource, imageSize } from '../images/image-source.js'
 import { mix, mixes } from '../images/mix.js'
@@ -40,6 +40,17 @@ export interface BatcherOptions {
 export function stepsOf(images: number, config: TrainingConfig): { perEpoch: number; total: number } {
   const perEpoch = Math.floor(images / config.batchSize)
   return { perEpoch, total: Math.round(perEpoch * config.epochs) }
+}
+
+/** @throws InputError if the images do not make a single step */
+export function assertSteps(images: number, config: TrainingConfig): void {
+  const { perEpoch, total } = stepsOf(images, config)
+  if (total >= 1) return
+  throw new InputError(
+    perEpoch === 0
+      ? `${images} training images make no batch of ${config.batchSize}: lower batchSize`
+      : `${config.epochs} epochs of ${perEpoch} steps are less than one step: raise epochs`,
+  )
 }
 
 /** Bytes of the images, or of what stands for them, in one batch. */

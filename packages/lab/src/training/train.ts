@@ -3,7 +3,7 @@ import type { ImageSource } from '../images/image-source.js'
 import { batchesAhead, readAhead } from '../images/read-ahead.js'
 import { blockInputShape } from '../models/block-input.js'
 import type { Model, Weights } from '../models/model.js'
-import { batchBytes, batcher, type FrozenPrefix, stepsOf } from './batches.js'
+import { assertSteps, batchBytes, batcher, type FrozenPrefix, stepsOf } from './batches.js'
 import { learningRate } from './learning-rate.js'
 import { crossEntropyObjective, type Objective } from './objective.js'
 import type { TrainingConfig } from './training-config.js'
@@ -76,12 +76,8 @@ export async function train(options: TrainOptions): Promise<Weights> {
   const { runtime, model, data, config, seed, signal, prefix, objective = crossEntropyObjective() } = options
   assertFits(model, data)
   if (prefix) assertPrefixFits(prefix, model, data)
+  assertSteps(data.count, config)
   const { perEpoch, total } = stepsOf(data.count, config)
-  if (total < 1)
-    throw new InputError(
-      `${data.count} training images make no batch of ${config.batchSize}: lower batchSize or raise epochs`,
-    )
-
   const step = trainingStep(model, config, data, {
     device: await runtime.device(),
     objective,

@@ -45,8 +45,7 @@ export function trainingStep(
   data: ImageSize,
   { device = 'cpu', objective = crossEntropyObjective(), startAt }: TrainingStepOptions = {},
 ): TrainStep {
-  const { batchSize, layerDecay, frozen, labelSmoothing } = config
-  const rated = layerDecay === 1 ? model.parameters : layerwiseRates(model.parameters, layerDecay)
+  const { batchSize, labelSmoothing } = config
   if (startAt !== undefined && startAt > (frozenPrefix(model, config) ?? -1))
     throw new InputError(
       `a training cannot start at block ${startAt}: freeze all that lies before it, and set crop, mixup, cutmix and stochasticDepth to 0 and flip to false`,
@@ -65,7 +64,7 @@ export function trainingStep(
     }),
     ...declared,
   }
-  const parameters: Record<string, ParameterSpec> = freeze(rated, frozen)
+  const parameters = parametersOf(model, config)
   return buildTrainStep({
     parameters,
     inputs,
@@ -102,4 +101,16 @@ export function trainingStep(
       return { loss, deliver: { correct: correctCount(logits, targets), ...found.deliver }, buffers, instead }
     },
   })
+}
+
+/**
+ * A model's parameters with their rates, and with those frozen that the configuration freezes.
+ * @throws InputError if a name fits none, or they have no layers
+ */
+export function parametersOf(
+  model: Model,
+  { layerDecay, frozen }: Pick<TrainingConfig, 'layerDecay' | 'frozen'>,
+): Record<string, ParameterSpec> {
+  const rated = layerDecay === 1 ? model.parameters : layerwiseRates(model.parameters, layerDecay)
+  return freeze(rated, frozen)
 }

@@ -4,6 +4,7 @@ import {
   backdoorRates,
   type Checkpoint,
   confusion,
+  effectOf,
   goals,
   type ImageSource,
   type Provenance,
@@ -11,6 +12,7 @@ import {
   type Rate,
   rate,
   renderToMemory,
+  subsetOf,
 } from '@ageb/lab'
 import type { Runtime, RuntimeChoice } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
@@ -24,6 +26,7 @@ import type { ColumnChoice } from '../data/parquet-schema.js'
 import { silent, type WatchOptions } from '../runs/monitor.js'
 import { assertLabelsFit } from '../triggers/assert-labels-fit.js'
 import { preparedTrigger } from '../triggers/prepared-trigger.js'
+import { sayEffect } from '../triggers/say-effect.js'
 import { surrogateFor } from '../triggers/surrogate-for.js'
 
 /** What is not given is the attack's: data set, columns, threads and device of its configuration. */
@@ -58,6 +61,8 @@ export interface AttackEvaluation {
   readonly poisoning: BackdoorRunConfig['poisoning']
   /** Name of the checkpoint with which triggers are computed, if the attack needs one. */
   readonly surrogate?: string
+  /** Images that count for the attack but that the trigger leaves as they are. */
+  readonly unchanged: number
   readonly asr: Rate | null
   readonly ra: Rate | null
   readonly baseRate: Rate | null
@@ -143,13 +148,25 @@ async function underAttack(
       progress: done => bar.update(done),
     })
     const triggered = await predict(runtime, model, weights, abortable(pixels, signal), BATCH)
+    const wanted = goals(labels, poisoning, classes)
+    const attacked = [...labels.keys()].filter(i => labels[i] !== wanted[i])
+    const effect = await effectOf(subsetOf(images, attacked), subsetOf(pixels, attacked))
+    sayEffect(effect, 'triggered images', monitor)
     const { asr, ra, baseRate } = backdoorRates({
       labels,
-      goals: goals(labels, poisoning, classes),
+      goals: wanted,
       clean,
       triggered,
     })
-    return { attack, poisoning, ...(surrogate && { surrogate: surrogateName }), asr, ra, baseRate }
+    return {
+      attack,
+      poisoning,
+      ...(surrogate && { surrogate: surrogateName }),
+      unchanged: effect.unchanged,
+      asr,
+      ra,
+      baseRate,
+    }
   } finally {
     bar.stop()
   }

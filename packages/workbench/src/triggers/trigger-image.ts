@@ -88,6 +88,7 @@ export async function triggerImage(
     const one = { ...pixelsInMemory(clean, size), labels }
     const [result] = await renderStages(runtime, program, one, { seed: settings.seed })
     const { image: triggered } = result!
+    if (linf(clean, triggered) === 0) monitor.say(`the trigger changes nothing in ${image}`)
     const [before] = await predict(runtime, model, checkpoint.weights, one, 1)
     const [after] = await predict(runtime, model, checkpoint.weights, pixelsInMemory(triggered, size), 1)
     return {

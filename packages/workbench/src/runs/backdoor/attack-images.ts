@@ -1,4 +1,5 @@
-import type { ImageSource, PoisonPlan } from '@ageb/lab'
+import { type Effect, type ImageSource, type PoisonPlan, subsetOf } from '@ageb/lab'
+import { InputError } from 'onnxgrad'
 import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
 import {
   type AttackSubject,
@@ -9,9 +10,12 @@ import {
   triggerContext,
   triggerStage,
 } from '../../stages/attack-stages.js'
+import { effectStage } from '../../stages/effect-stage.js'
 import { type GalleryImage, galleryStage } from '../../stages/gallery-stage.js'
 import type { StageLog } from '../../stages/stage-log.js'
 import { assertLabelsFit } from '../../triggers/assert-labels-fit.js'
+import { assertEffect, sayEffect } from '../../triggers/say-effect.js'
+import type { Monitor } from '../monitor.js'
 
 /** Test images in the gallery of a report. */
 const GALLERY = 8
@@ -20,15 +24,28 @@ export interface AttackedImages {
   readonly plan: PoisonPlan
   /** The test images with the trigger. */
   readonly triggered: ImageSource
+  readonly effects: AttackEffects
   readonly gallery: readonly GalleryImage[]
 }
 
-/** Prepares an attack, poisons training images and triggers test images. */
+/** On how many images the attack had an effect. */
+export interface AttackEffects {
+  /** Of the poisoned training images. */
+  readonly poison: Effect
+  /** Of the triggered test images whose class is not the goal yet. */
+  readonly test: Effect
+}
+
+/**
+ * Prepares an attack, poisons training images and triggers test images.
+ * @throws InputError if it poisons nothing, or changes none of the poisoned or of the test images
+ */
 export async function attackImages(
   stages: StageLog,
   subject: AttackSubject,
   { train, test, goal }: { train: ImageSource; test: ImageSource; goal: Int32Array },
   { poisoning }: Pick<BackdoorRunConfig, 'poisoning'>,
+  monitor: Monitor,
 ): Promise<AttackedImages> {
   const { engine, plugin } = subject
   const prepared = (await stages.run('preparation', preparationStage, subject)).output
@@ -44,8 +61,33 @@ export async function attackImages(
   }
   const common = { subject, prepared, maps }
   const plan = (await stages.run('poison', poisonStage, { ...common, images: train, poisoning })).output
+  const poisoned = [...plan.items.keys()].filter(i => plan.items[i]!.role === 'poison')
+  if (poisoned.length === 0)
+    throw new InputError(`${subject.attack.name} poisons no image: raise poisoning.rate`)
+  const poison = await effect('poisoned images', {
+    clean: subsetOf(
+      train,
+      poisoned.map(i => plan.items[i]!.index),
+    ),
+    triggered: subsetOf(plan.pixels, poisoned),
+  })
   const triggered = (await stages.run('triggers', triggerStage, { ...common, images: test })).output
-  const chosen = [...test.labels.keys()].filter(i => test.labels[i] !== goal[i]).slice(0, GALLERY)
+  const attacked = [...test.labels.keys()].filter(i => test.labels[i] !== goal[i])
+  const testEffect = await effect('triggered test images', {
+    clean: subsetOf(test, attacked),
+    triggered: subsetOf(triggered, attacked),
+  })
+  const chosen = attacked.slice(0, GALLERY)
   const gallery = (await stages.run('gallery', galleryStage, { ...common, images: test, chosen })).output
-  return { plan, triggered, gallery }
+  return { plan, triggered, effects: { poison, test: testEffect }, gallery }
+
+  async function effect(
+    images: string,
+    pair: { clean: ImageSource; triggered: ImageSource },
+  ): Promise<Effect> {
+    const { output } = await stages.run('effect', effectStage, pair)
+    assertEffect(output, images)
+    sayEffect(output, images, monitor)
+    return output
+  }
 }

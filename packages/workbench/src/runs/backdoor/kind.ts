@@ -37,6 +37,14 @@ function summaryOf(figures: BackdoorFigures): Row[] {
       'attack',
       `${figures.attack}, ${percent(figures.poisonRate)} poison (${figures.poisonCount} images${cover})`,
     ],
+    ...unchangedRow(figures),
     ['data', `${figures.dataset}, ${figures.nTest} test images`],
   ]
+}
+
+/** What the trigger left as it was, if there is any: it is neither learned from nor attacked. */
+function unchangedRow({ poisonUnchanged, testUnchanged, poisonCount, intervals }: BackdoorFigures): Row[] {
+  if (!poisonUnchanged && !testUnchanged) return []
+  const poisoned = `${poisonUnchanged} of ${poisonCount} poisoned images`
+  return [['unchanged by the trigger', poisoned, `${testUnchanged} of ${intervals.asr!.n} test images`]]
 }

@@ -21,6 +21,7 @@ import { writeRecordFile } from '../record-files.js'
 import { recordHeadOf } from '../record-head.js'
 import type { RunFolder } from '../run-folder.js'
 import type { OnMachine } from '../run-kind.js'
+import type { AttackEffects } from './attack-images.js'
 
 /** All that a backdoor experiment found out. */
 export interface BackdoorOutcome {
@@ -37,6 +38,7 @@ export interface BackdoorOutcome {
   readonly backdoored: TrainingOutput
   readonly predictions: BackdoorPredictions
   readonly stealth: Stealth
+  readonly effects: AttackEffects
   readonly gallery: readonly GalleryImage[]
 }
 
@@ -46,7 +48,7 @@ export async function recordBackdoor(
   config: OnMachine<BackdoorRunConfig>,
   outcome: BackdoorOutcome,
 ): Promise<void> {
-  const { attack, plugin, surrogate, victim, train, test, plan, stealth, gallery } = outcome
+  const { attack, plugin, surrogate, victim, train, test, plan, stealth, effects, gallery } = outcome
   const { mode, target, rate } = config.poisoning
   const { classNames } = train
   const write = (name: string, bytes: Uint8Array) => writeRecordFile(folder, name, bytes)
@@ -74,6 +76,7 @@ export async function recordBackdoor(
     },
     poisoning: { mode, target, goal, rate, count, cover: plan.items.length - count },
     stealth,
+    effects,
     predictions: await write('predictions.parquet', encodePredictions(outcome.predictions, classNames)),
     poison: await write('poison.parquet', poisonTable(train, plan)),
     training: {
@@ -106,7 +109,7 @@ async function saveModels(
   folder: RunFolder,
   { seed }: Pick<BackdoorRunConfig, 'seed'>,
   { victim, twin, backdoored, train }: BackdoorOutcome,
-  { attack, poisoning }: BackdoorRecord,
+  { attack, poisoning, effects }: BackdoorRecord,
 ): Promise<void> {
   const note = `fine-tuned by ageb on the ${train.split} split of ${train.name}`
   await saveCheckpoint(folder.file('clean-model'), {
@@ -124,6 +127,8 @@ async function saveModels(
       target: poisoning.goal,
       poisonRate: poisoning.rate,
       poisonCount: poisoning.count,
+      coverCount: poisoning.cover,
+      ...(effects && { unchangedCount: effects.poison.unchanged }),
       seed,
       note: `${note}, deliberately backdoored: for research on defenses only`,
     },

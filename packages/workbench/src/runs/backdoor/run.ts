@@ -1,4 +1,12 @@
-import { assertFits, goals, type ImageSource, poisonedSet, resolveAttack, SSIM_WINDOW } from '@ageb/lab'
+import {
+  assertTrainable,
+  goals,
+  type ImageSource,
+  poisonable,
+  poisonedSet,
+  resolveAttack,
+  SSIM_WINDOW,
+} from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
@@ -36,10 +44,11 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
     loaded,
   )
   const { model, weights } = victim.checkpoint
-  assertFits(model, train)
-  const goal = goals(test.labels, config.poisoning, classNames.length)
+  assertTrainable(model, config.training, train)
+  poisonable(train, config.poisoning)
   assertAttackable(test, config.poisoning)
   assertComparable(test)
+  const goal = goals(test.labels, config.poisoning, classNames.length)
 
   const runtime = startRuntime(config)
   try {
@@ -54,7 +63,13 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
       classes: classNames.length,
       surrogate: surrogate && surrogateFor(surrogate.checkpoint, surrogate.name, train, monitor),
     }
-    const { plan, triggered, gallery } = await attackImages(stages, subject, { train, test, goal }, config)
+    const { plan, triggered, effects, gallery } = await attackImages(
+      stages,
+      subject,
+      { train, test, goal },
+      config,
+      monitor,
+    )
     const fineTune = (name: string, label: string, data: ImageSource) =>
       trainThroughStore(stages, name, {
         label,
@@ -92,6 +107,7 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
         victimTriggered: await predict(backdoored, triggered),
       },
       stealth: (await stages.run('stealth', stealthStage, { clean: test, changed: triggered })).output,
+      effects,
       gallery,
     })
     return { pace: backdoored.output.pace }

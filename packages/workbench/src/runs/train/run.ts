@@ -1,5 +1,6 @@
 import {
   assertFits,
+  assertTrainable,
   buildModel,
   type Checkpoint,
   encodeTestPredictions,
@@ -42,7 +43,7 @@ export async function trainRun(
   const { classNames } = train
   const start = loaded ? fittedModel(loaded, classNames, config, monitor) : scratch(config, classNames)
   const { model, weights, provenance } = start.checkpoint
-  assertFits(model, train)
+  assertTrainable(model, config.training, train)
   assertFits(model, test)
   const runtime = startRuntime(config)
   try {

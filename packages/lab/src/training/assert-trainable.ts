@@ -1,0 +1,45 @@
+import { Graph, InputError } from 'onnxgrad'
+import type { ImageSource } from '../images/image-source.js'
+import type { Model } from '../models/model.js'
+import { assertSteps } from './batches.js'
+import { assertFits } from './train.js'
+import type { TrainingConfig } from './training-config.js'
+import { parametersOf } from './training-step.js'
+
+/**
+ * That a training can be begun, without beginning it: to be checked before the work that comes before it, such as an hour
+ * of triggers.
+ *
+ * @throws InputError naming the key if the data do not fit the model, there is no whole batch, or the configuration asks
+ * for what the model does not have
+ */
+export function assertTrainable(model: Model, config: TrainingConfig, data: ImageSource): void {
+  assertFits(model, data)
+  assertSteps(data.count, config)
+  const side = Math.min(data.height, data.width)
+  if (config.crop >= side) {
+    throw new InputError(
+      `training.crop ${config.crop} would move images of ${data.width}×${data.height} out of sight: choose less than ${side}`,
+    )
+  }
+  if (config.stochasticDepth > 0 && model.branches === 0)
+    throw new InputError(
+      `training.stochasticDepth: this ${model.modelType} model has no branches to drop: set it to 0`,
+    )
+  const parameters = parametersOf(model, config)
+  if (Object.values(parameters).every(({ frozen, buffer }) => frozen || buffer))
+    throw new InputError('training.frozen covers every parameter: leave one free to train')
+  assertBuilds(model, config, data)
+}
+
+/** A part of a batch can be too small: for batch normalization, for one. */
+function assertBuilds(model: Model, { batchSize, microBatches }: TrainingConfig, data: ImageSource): void {
+  const graph = new Graph()
+  const parameters = Object.entries(model.parameters).map(([name, { shape }]) => [
+    name,
+    graph.input(name, 'float32', shape),
+  ])
+  const batch = batchSize / microBatches
+  const pixels = graph.input('pixels', 'float32', [batch, 3, data.height, data.width])
+  model.forward(Object.fromEntries(parameters), pixels, { training: true })
+}
