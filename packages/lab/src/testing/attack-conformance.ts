@@ -34,10 +34,10 @@ export interface AttackCheck {
 const SEED = 3
 const COUNT = 30
 const TARGET = 1
-/** Images of two sizes, and two numbers of classes. */
+/** Images of two sizes, and two numbers of classes; a surrogate of that size, and one of another. */
 const WORLDS = [
-  { side: 8, classes: 3 },
-  { side: 16, classes: 5 },
+  { side: 8, classes: 3, surrogateSide: 8 },
+  { side: 16, classes: 5, surrogateSide: 12 },
 ]
 
 /**
@@ -111,7 +111,10 @@ interface Subject {
   readonly train: ImageSet
 }
 
-function subjectOf(attack: ConfiguredAttack, { side, classes }: (typeof WORLDS)[number]): Subject {
+function subjectOf(
+  attack: ConfiguredAttack,
+  { side, classes, surrogateSide }: (typeof WORLDS)[number],
+): Subject {
   const random = rng(SEED, 'conformance')
   const classNames = Array.from({ length: classes }, (_, i) => `class ${i}`)
   const train = imagesInMemory({
@@ -120,11 +123,13 @@ function subjectOf(attack: ConfiguredAttack, { side, classes }: (typeof WORLDS)[
     labels: Int32Array.from({ length: COUNT }, (_, i) => i % classes),
   })
   const config = vitConfig.parse({
-    ...{ image_size: side, patch_size: 4, hidden_size: 8 },
+    ...{ image_size: surrogateSide, patch_size: 4, hidden_size: 8 },
     ...{ num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 12 },
   })
   const model = vit.build(config, { classNames })
-  const surrogate = attack.needs.surrogate && surrogateOf({ model, weights: strongWeights(model, SEED) })
+  const surrogate =
+    attack.needs.surrogate &&
+    surrogateOf({ model, weights: strongWeights(model, SEED) }, { height: side, width: side })
   return {
     attack,
     context: { seed: SEED, height: side, width: side, classes, ...(surrogate && { surrogate }) },

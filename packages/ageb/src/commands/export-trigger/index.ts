@@ -15,7 +15,7 @@ export function exportTriggerCommand(program: Command): void {
     .requiredOption('--out <file>', 'the file to write, .onnx')
     .option(
       '--model <checkpoint>',
-      "surrogate: a folder, an ONNX file, a bundled name or owner/name on the hub (default: the configuration's)",
+      "surrogate: a folder, an ONNX file, a bundled name or owner/name on the hub (default: the configuration's); without --config, the victim, too",
     )
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
     .addOption(sizeOption())

@@ -41,6 +41,7 @@ describe('a backdoor experiment', () => {
     expect(reused(ended)).toEqual([
       'preparation',
       'poison',
+      'effect',
       'triggers',
       'gallery',
       'clean-twin',

@@ -14,7 +14,7 @@ export function triggerCommand(program: Command): void {
     .argument('<image>', 'PNG, JPEG, WebP, …')
     .option(
       '--model <checkpoint>',
-      "surrogate: a folder, an ONNX file, a bundled name or owner/name on the hub (default: the configuration's)",
+      "surrogate: a folder, an ONNX file, a bundled name or owner/name on the hub (default: the configuration's); without --config, the victim, too",
     )
     .option('--out <folder>', 'folder for the pictures', '.')
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')

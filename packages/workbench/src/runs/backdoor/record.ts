@@ -10,6 +10,7 @@ import {
   type ImageSource,
   type PluginNote,
   type PoisonPlan,
+  type Provenance,
   type Stealth,
 } from '@ageb/lab'
 import { saveCheckpoint } from '../../checkpoints/checkpoint-folder.js'
@@ -61,6 +62,8 @@ export async function recordBackdoor(
   }
   const goal = mode === 'all-to-all' ? 'the next class' : classNames[target]!
   const count = plan.items.filter(({ role }) => role === 'poison').length
+  const poisoning = { mode, target, goal, rate, count, cover: plan.items.length - count }
+  const label = labelOf(outcome, poisoning, config.seed)
   const record: BackdoorRecord = {
     ...(await recordHeadOf(config, { train, test })),
     kind: 'backdoor',
@@ -74,18 +77,18 @@ export async function recordBackdoor(
       ...(plugin && { plugin }),
       parameters: JSON.parse(JSON.stringify(attack.parameters)),
     },
-    poisoning: { mode, target, goal, rate, count, cover: plan.items.length - count },
+    poisoning,
     stealth,
     effects,
     predictions: await write('predictions.parquet', encodePredictions(outcome.predictions, classNames)),
-    poison: await write('poison.parquet', poisonTable(train, plan)),
+    poison: await write('poison.parquet', poisonTable(train, plan, label)),
     training: {
       clean: await write('training-clean.parquet', encodeTrainingLog(outcome.twin.log)),
       poisoned: await write('training-poisoned.parquet', encodeTrainingLog(outcome.backdoored.log)),
     },
     gallery: shown,
   }
-  await saveModels(folder, config, outcome, record)
+  await saveModels(folder, outcome, label)
   await folder.write('record.json', `${JSON.stringify(backdoorRecord.parse(record), null, 2)}\n`)
 }
 
@@ -94,43 +97,51 @@ function surrogateNote(surrogate: NonNullable<BackdoorOutcome['surrogate']>) {
   return { ...noteOf(surrogate), ...(resampling !== undefined && { resampling }) }
 }
 
+/** What the poison says of itself, wherever it lies. */
+function labelOf(
+  { attack, effects }: BackdoorOutcome,
+  { goal, rate, count, cover }: BackdoorRecord['poisoning'],
+  seed: number,
+): Provenance {
+  return {
+    poisoned: true,
+    attack: attack.name,
+    parameters: JSON.stringify(attack.parameters),
+    target: goal,
+    poisonRate: rate,
+    poisonCount: count,
+    coverCount: cover,
+    unchangedCount: effects.poison.unchanged,
+    seed,
+  }
+}
+
 /** One row a training image that was changed. */
-function poisonTable({ labels }: ImageSource, { items }: PoisonPlan): Uint8Array {
-  return encodeTable({
+function poisonTable({ labels }: ImageSource, { items }: PoisonPlan, label: Provenance): Uint8Array {
+  const table = {
     index: Int32Array.from(items, ({ index }) => index),
     role: items.map(({ role }) => role),
     labelBefore: Int32Array.from(items, ({ index }) => labels[index]!),
     labelAfter: Int32Array.from(items, ({ label }) => label),
-  })
+  }
+  return encodeTable(table, { ageb: JSON.stringify(label) })
 }
 
 /** Saves both fine-tuned models; the backdoored one says so in its own files. */
 async function saveModels(
   folder: RunFolder,
-  { seed }: Pick<BackdoorRunConfig, 'seed'>,
   { victim, twin, backdoored, train }: BackdoorOutcome,
-  { attack, poisoning, effects }: BackdoorRecord,
+  label: Provenance,
 ): Promise<void> {
   const note = `fine-tuned by ageb on the ${train.split} split of ${train.name}`
   await saveCheckpoint(folder.file('clean-model'), {
     ...victim.checkpoint,
     weights: twin.weights,
-    provenance: { poisoned: false, seed, note },
+    provenance: { poisoned: false, seed: label.seed, note },
   })
   await saveCheckpoint(folder.file('backdoored-model'), {
     ...victim.checkpoint,
     weights: backdoored.weights,
-    provenance: {
-      poisoned: true,
-      attack: attack.name,
-      parameters: JSON.stringify(attack.parameters),
-      target: poisoning.goal,
-      poisonRate: poisoning.rate,
-      poisonCount: poisoning.count,
-      coverCount: poisoning.cover,
-      ...(effects && { unchangedCount: effects.poison.unchanged }),
-      seed,
-      note: `${note}, deliberately backdoored: for research on defenses only`,
-    },
+    provenance: { ...label, note: `${note}, deliberately backdoored: for research on defenses only` },
   })
 }
