@@ -130,6 +130,15 @@ test('each number comes with its interval and n', async () => {
   expect(page).toContain('n\u00a0=\u00a04\u00a0000')
 })
 
+test('images that the trigger left unchanged, and how they are resized for the surrogate, are told where they are known', async () => {
+  const input = await madeUp()
+  const unchanged = { poison: { count: 400, unchanged: 23 }, test: { count: 900, unchanged: 0 } }
+  const resizing = 'to 224×224, bicubic, within the trigger'
+  const page = renderReport({ ...input, poisoning: { ...input.poisoning, unchanged, resizing } })
+  for (const text of ['23 of 400', '0 of 900', resizing]) expect(page).toContain(text)
+  expect(renderReport(input)).not.toContain('left unchanged')
+})
+
 test('anchors lead somewhere and ids are unique, those inside the drawings too', async () => {
   const page = renderReport(await madeUp())
   const ids = [...page.matchAll(/\sid="([^"]+)"/g)].map(match => match[1]!)

@@ -18,7 +18,7 @@ export function backdoorRunConfigWith(attacks: readonly Attack[]) {
         .string()
         .default('vit-cifar10')
         .describe(
-          'checkpoint with which triggers are computed: a folder, an ONNX file, a bundled name or owner/name on the hub',
+          'checkpoint with which triggers are computed, of any image size and classes: a folder, an ONNX file, a bundled name or owner/name on the hub',
         ),
       victim: z
         .string()

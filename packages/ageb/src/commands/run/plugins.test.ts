@@ -51,7 +51,7 @@ describe('an attack of a plugin', () => {
     write('plain.yaml', 'kind: backdoor\ndataset: data\nvictim: model\n')
     const args = ['plain.yaml', '--plugin', 'study/mine.mjs', '--out', 'flag']
     const ended = await run(args, ['attack=mine'])
-    expect(reused(ended)).toHaveLength(8)
+    expect(reused(ended)).toHaveLength(9)
     expect(file('flag', 'record.json')).toBe(file('first', 'record.json'))
   })
 
