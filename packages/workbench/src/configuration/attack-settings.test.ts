@@ -26,6 +26,10 @@ describe('attackSettings', () => {
     expect((await attackSettings()).attack.name).toBe('ageb')
     const { settings, attack } = await attackSettings({ set: ['attack=badnets'], surrogate: 'mine' })
     expect(settings).toMatchObject({ kind: 'backdoor', surrogate: 'mine', attack: { name: 'badnets' } })
+    // The demo has one model as both.
+    expect(settings.victim).toBe('mine')
+    const other = await attackSettings({ set: ['victim=theirs'], surrogate: 'mine' })
+    expect(other.settings).toMatchObject({ surrogate: 'mine', victim: 'theirs' })
     expect(attack.parameters).toMatchObject({ size: 5 })
   })
 

@@ -98,11 +98,14 @@ describe('a plan', () => {
     noise: { shape: [3, 8, 8] },
     build: (_graph, _images, { noise }) => ({ image: cast(mul(noise!, 256), 'uint8'), stages: [] }),
   }
+  const rendered: ImageProgram[] = []
   const plan = (changes: object, ratio: number, seed = 1) => {
     const context = {
       ...{ seed, height: 8, width: 8, classes: 3, train: set, poisoning: config(changes) },
-      render: (program: ImageProgram, images: ImageSource) =>
-        renderToMemory(runtime, program, images, { seed }),
+      render(program: ImageProgram, images: ImageSource) {
+        rendered.push(program)
+        return renderToMemory(runtime, program, images, { seed })
+      },
     }
     return planOf(context, { poison: black, cover: { program: noisy, ratio } })
   }
@@ -134,9 +137,11 @@ describe('a plan', () => {
     expect((await plan({ rate: 0.1, target: 1 }, 2)).pixels.id).toBe(pixels.id)
   })
 
-  it('says when there are too few images for the cover', async () => {
+  it('says when there are too few images for the cover, before any is changed', async () => {
+    rendered.length = 0
     await expect(plan({ rate: 0.3 }, 3)).rejects.toThrow(
       'the attack wants 54 cover images, 3 for each of 18 poisoned ones, but only 42 are left of 60',
     )
+    expect(rendered).toEqual([])
   })
 })
