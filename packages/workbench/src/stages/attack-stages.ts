@@ -61,7 +61,13 @@ export function attackKey({
 }
 
 /** The subject as the attack sees it. */
-export function triggerContext({ seed, height, width, classes, surrogate }: AttackSubject): TriggerContext {
+export function triggerContext({
+  seed,
+  height,
+  width,
+  classes,
+  surrogate,
+}: Omit<AttackSubject, 'engine'>): TriggerContext {
   return { seed, height, width, classes, ...(surrogate && { surrogate }) }
 }
 

@@ -44,8 +44,9 @@ export function surrogateOf(
     get id() {
       id ??= digestOf(
         'surrogate',
-        structureOf(model, resizing),
-        ...Object.keys(model.parameters).map(n => weights[n]!),
+        structureOf(model),
+        ...(resizing ? [structureOfResizing(model, resizing)] : []),
+        ...Object.keys(model.parameters).map(name => weights[name]!),
       )
       return id
     },
@@ -73,8 +74,8 @@ export function inputSizeOf({ model, resizing }: Pick<Surrogate, 'model' | 'resi
   return resizing?.from ?? { height: model.imageSize, width: model.imageSize }
 }
 
-/** The graph without weights, as bytes: what a configuration leaves open, a file of another program for one. */
-function structureOf(model: Model, resizing: InputResizing | undefined): Uint8Array {
+/** The model's graph without weights, as bytes: what a configuration leaves open, a file of another program for one. */
+function structureOf(model: Model): Uint8Array {
   const graph = new Graph()
   const parameters = Object.fromEntries(
     Object.entries(model.parameters).map(([name, { shape }]) => [
@@ -82,8 +83,16 @@ function structureOf(model: Model, resizing: InputResizing | undefined): Uint8Ar
       graph.input(`weights.${name}`, 'float32', shape),
     ]),
   )
-  const { height, width } = inputSizeOf({ model, ...(resizing && { resizing }) })
-  const pixels = graph.input('pixels', 'float32', [model.fixedBatch ?? 1, 3, height, width])
-  graph.output('logits', model.forward(parameters, seen(model, resizing, pixels)).logits)
+  const side = model.imageSize
+  const pixels = graph.input('pixels', 'float32', [model.fixedBatch ?? 1, 3, side, side])
+  graph.output('logits', model.forward(parameters, pixels).logits)
+  return toOnnx(graph)
+}
+
+/** What is put before the model, likewise. */
+function structureOfResizing(model: Model, resizing: InputResizing): Uint8Array {
+  const graph = new Graph()
+  const { height, width } = resizing.from
+  graph.output('seen', seen(model, resizing, graph.input('pixels', 'float32', [1, 3, height, width])))
   return toOnnx(graph)
 }

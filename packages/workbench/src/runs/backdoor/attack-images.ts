@@ -1,4 +1,11 @@
-import { type Effect, type ImageSource, type PoisonPlan, subsetOf } from '@ageb/lab'
+import {
+  type Effect,
+  type ImageProgram,
+  type ImageSource,
+  type PoisonPlan,
+  type Prepared,
+  subsetOf,
+} from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
 import {
@@ -37,6 +44,20 @@ export interface AttackEffects {
 }
 
 /**
+ * The trigger of an attack for images of the subject's size.
+ * @throws InputError if its parameters or its surrogate do not fit the images or their classes
+ */
+export function triggerFor(
+  subject: Omit<AttackSubject, 'engine'>,
+  prepared: Prepared,
+  classNames: readonly string[],
+): ImageProgram {
+  const program = subject.attack.trigger(triggerContext(subject), prepared)
+  assertLabelsFit(program, subject.surrogate?.model, classNames)
+  return program
+}
+
+/**
  * Prepares an attack, poisons training images and triggers test images.
  * @throws InputError if it poisons nothing, or changes none of the poisoned or of the test images
  */
@@ -49,8 +70,7 @@ export async function attackImages(
 ): Promise<AttackedImages> {
   const { engine, plugin } = subject
   const prepared = (await stages.run('preparation', preparationStage, subject)).output
-  const program = subject.attack.trigger(triggerContext(subject), prepared)
-  assertLabelsFit(program, subject.surrogate?.model, train.classNames)
+  triggerFor(subject, prepared, train.classNames)
   const maps: GetMaps = async (program, images) => {
     const found: Awaited<ReturnType<GetMaps>> = {}
     for (const [name, map] of Object.entries(program.maps ?? {}))

@@ -22,7 +22,7 @@ import { describedModel, loadModel } from '../loaded-model.js'
 import type { OnMachine, RunContext } from '../run-kind.js'
 import { splitsOf } from '../splits.js'
 import { trainThroughStore } from '../train-through-store.js'
-import { attackImages } from './attack-images.js'
+import { attackImages, triggerFor } from './attack-images.js'
 import { recordBackdoor } from './record.js'
 
 /**
@@ -49,20 +49,24 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
   assertAttackable(test, config.poisoning)
   assertComparable(test)
   const goal = goals(test.labels, config.poisoning, classNames.length)
-
-  const runtime = startRuntime(config)
-  try {
-    const engine: Engine = { runtime, machine: machineKey(config) }
-    const subject: AttackSubject = {
-      engine,
+  const attacked = {
+    ...{
       attack,
       plugin,
       seed: config.seed,
       height: train.height,
       width: train.width,
       classes: classNames.length,
-      surrogate: surrogate && surrogateFor(surrogate.checkpoint, surrogate.name, train, monitor),
-    }
+    },
+    surrogate: surrogate && surrogateFor(surrogate.checkpoint, surrogate.name, train, monitor),
+  }
+  // With nothing to prepare, it is known now whether there is a trigger for these images.
+  if (!attack.prepares) triggerFor(attacked, {}, classNames)
+
+  const runtime = startRuntime(config)
+  try {
+    const engine: Engine = { runtime, machine: machineKey(config) }
+    const subject: AttackSubject = { engine, ...attacked }
     const { plan, triggered, effects, gallery } = await attackImages(
       stages,
       subject,
@@ -90,7 +94,7 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
     await recordBackdoor(folder, config, {
       attack,
       plugin,
-      surrogate: surrogate && { ...surrogate, resampling: subject.surrogate?.resizing?.resampling },
+      surrogate: surrogate && { ...surrogate, resampling: attacked.surrogate?.resizing?.resampling },
       victim,
       train,
       test,
