@@ -50,14 +50,12 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
   assertComparable(test)
   const goal = goals(test.labels, config.poisoning, classNames.length)
   const attacked = {
-    ...{
-      attack,
-      plugin,
-      seed: config.seed,
-      height: train.height,
-      width: train.width,
-      classes: classNames.length,
-    },
+    attack,
+    plugin,
+    seed: config.seed,
+    height: train.height,
+    width: train.width,
+    classes: classNames.length,
     surrogate: surrogate && surrogateFor(surrogate.checkpoint, surrogate.name, train, monitor),
   }
   // With nothing to prepare, it is known now whether there is a trigger for these images.
