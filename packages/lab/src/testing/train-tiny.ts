@@ -22,7 +22,7 @@ export async function trainTiny(runtime: Runtime, model: object, changes: Partia
   const losses: number[] = []
   const from = initialWeights(built, rng(1, 'init'))
   const onStep = ({ loss }: StepEvent) => losses.push(loss)
-  await train({ runtime, model: built, from, data, config, seed: 3, onStep })
+  const weights = await train({ runtime, model: built, from, data, config, seed: 3, onStep })
   const mean = (part: number[]) => part.reduce((sum, loss) => sum + loss, 0) / part.length
-  return { losses, first: mean(losses.slice(0, 4)), last: mean(losses.slice(-4)) }
+  return { from, weights, losses, first: mean(losses.slice(0, 4)), last: mean(losses.slice(-4)) }
 }

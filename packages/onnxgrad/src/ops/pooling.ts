@@ -3,10 +3,9 @@ import { sizeOf } from '../graph/tensor.js'
 import { ConvTranspose } from './convolution.js'
 import { defineOp, int, ints, required } from './define-op.js'
 import { mul } from './elementwise.js'
-import { scatterElements } from './indexing.js'
 import { expand, pad, slice } from './layout.js'
+import { scatterByIndices } from './max-pool-gradient.js'
 import { reduceMean } from './reduction.js'
-import { reshape } from './reshaping.js'
 import { slid, type Window, windowOf } from './window.js'
 
 interface PoolOptions {
@@ -133,12 +132,9 @@ export const MaxPool: OpDefinition = defineOp({
       { dtype: 'int64', shape },
     ]
   },
-  // Among equals the first is the largest, as the runtime's indices (into the whole tensor) have it.
-  gradient({ graph, inputs: [x], outputs: [, indices], gradients: [dy], attributes }) {
+  gradient({ inputs: [x], outputs: [, indices], gradients: [dy], attributes }) {
     if (int(attributes, 'storage_order', 0) !== 0) throw new Error('storage_order 1 is not supported')
-    const zeros = expand(graph.constant(x!.dtype, [1], [0]), [sizeOf(x!.shape)])
-    const flat = (value: Value) => reshape(value, [sizeOf(value.shape)])
-    return [reshape(scatterElements(zeros, flat(indices!), flat(dy!), 0, 'add'), x!.shape)]
+    return [scatterByIndices(x!, indices!, dy!)]
   },
   cases: [
     {
