@@ -10,9 +10,9 @@ import {
   parseSafetensors,
   safetensorsParts,
   type TrainingConfig,
+  type TrainingLog,
   type TrainingState,
   train,
-  trainingLogOf,
   type Weights,
   type WritableTensor,
 } from '@ageb/lab'
@@ -21,6 +21,7 @@ import { writeFileWhole } from '../files/write-file.js'
 import type { ProgressBar } from '../runs/monitor.js'
 import type { StageContext } from '../store/stage.js'
 import type { Engine } from './machine.js'
+import { StateWriter } from './state-writer.js'
 
 /** A training: the data's id, the first weights' digest, the configuration and the seed decide its result. */
 export interface TrainingInput {
@@ -53,7 +54,8 @@ const SAVE_EVERY = 30
 
 /**
  * A training that shows its progress and saves its state every 30 seconds, and that resumes from the state that an
- * interrupted one left in `scratch`.
+ * interrupted one left in `scratch`. It waits only until the state is copied out of the session; the copy is written
+ * during the next steps.
  */
 export async function resumableTraining(
   { label, engine, model, weights, data, config, seed, prefix }: TrainingInput,
@@ -64,6 +66,7 @@ export async function resumableTraining(
   const steps = [...(saved?.steps ?? [])]
   const seconds: number[] = []
   const dataWait: number[] = []
+  const writer = new StateWriter(file)
   let lastSaved = performance.now()
   let bar: ProgressBar | undefined
   try {
@@ -83,23 +86,32 @@ export async function resumableTraining(
         bar ??= monitor.progress(label, total)
         bar.update(event.step, `epoch ${event.epoch.toFixed(1)} · loss ${event.loss.toFixed(3)}`)
       },
-      wantsCheckpoint: () => performance.now() - lastSaved > SAVE_EVERY * 1000,
+      wantsCheckpoint: () => !writer.busy && performance.now() - lastSaved > SAVE_EVERY * 1000,
       async onCheckpoint(state) {
-        await writeState(file, state, steps)
+        await writer.begin(state, steps)
         lastSaved = performance.now()
+        // This one is the last.
+        if (signal.aborted) await writer.finish()
       },
     })
     return { weights: result, steps, seconds, dataWait }
   } finally {
     bar?.stop()
+    // Whoever owns the folder may remove it now. A failure is either known already or, after the last step, harmless.
+    await writer.finish().catch(() => {})
   }
 }
 
 /** The log lies in the same file as the state, so that one is never newer than the other. */
 const LOG = 'log/'
 
-async function writeState(file: string, { step, tensors }: TrainingState, steps: readonly LoggedStep[]) {
-  const log = Object.entries(trainingLogOf(steps)).map(([name, data]): [string, WritableTensor] => [
+/** Writes a training's state whole. @throws InputError if it cannot be written */
+export async function writeState(
+  file: string,
+  { step, tensors }: TrainingState,
+  columns: TrainingLog,
+): Promise<void> {
+  const log = Object.entries(columns).map(([name, data]): [string, WritableTensor] => [
     `${LOG}${name}`,
     data instanceof Int32Array
       ? { dtype: 'I32', shape: [data.length], data }
