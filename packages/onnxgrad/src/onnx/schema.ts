@@ -40,7 +40,7 @@ const messages: Record<string, Record<string, Field>> = {
     i: [3, 'int64'],
     s: [4, 'bytes'],
     t: [5, 'Tensor'],
-    // Subgraphs are refused, so they are not parsed: the messages of this schema do not nest without end.
+    // Subgraphs of a file that is read are refused, so they are not parsed: the messages do not nest without end.
     g: [6, 'bytes'],
     floats: [7, 'float', 'repeated'],
     ints: [8, 'int64', 'repeated'],
@@ -75,6 +75,8 @@ for (const [name, fields] of Object.entries(messages)) {
 
 /** ONNX's ModelProto. */
 export const modelType = root.lookupType('Model')
+/** ONNX's GraphProto. */
+export const graphType = root.lookupType('Graph')
 
 /** An int64 as the decoder gives it. */
 interface Int64 {
@@ -154,4 +156,12 @@ export interface ValueInfoMessage {
 }
 
 /** AttributeProto.AttributeType. */
-export const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const
+export const attributeTypes = {
+  float: 1,
+  int: 2,
+  string: 3,
+  tensor: 4,
+  graph: 5,
+  floats: 6,
+  ints: 7,
+} as const
