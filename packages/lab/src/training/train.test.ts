@@ -16,6 +16,7 @@ import { initialWeights, type Weights } from '../models/model.js'
 import { rng } from '../random/rng.js'
 import { tinyImages, tinyViT } from '../testing/tiny.js'
 import { batcher, stepsOf } from './batches.js'
+import { stepsPerCall } from './step-calls.js'
 import { type StepDetails, type StepEvent, type TrainingState, train } from './train.js'
 import { type TrainingConfig, trainingConfig } from './training-config.js'
 import { trainingStep } from './training-step.js'
@@ -118,6 +119,63 @@ describe('train', () => {
       expect(rest.weights).toEqual(uninterrupted.weights)
       expect([...steps, ...rest.steps]).toEqual(uninterrupted.steps)
     }
+  })
+
+  it.each<[string, Partial<TrainingConfig>]>([
+    ['adamw', {}],
+    [
+      'all that has a memory or draws at random',
+      {
+        ema: 0.9,
+        mixup: 0.4,
+        schedule: 'plateau',
+        dropEpochs: 0.5,
+        frozen: ['vit.embeddings'],
+        microBatches: 2,
+      },
+    ],
+  ])('makes several steps in a call in the bits of single ones, also resumed (%s)', async (_, changes) => {
+    const settings = { config: { ...config, ...changes } }
+    const singly = await whole(settings)
+    for (const stepsPerCall of [2, 16]) {
+      const saved: TrainingState[] = []
+      const together = await whole({
+        ...settings,
+        stepsPerCall,
+        wantsCheckpoint: () => true,
+        onCheckpoint: async state => {
+          saved.push(state)
+        },
+      })
+      expect(together).toEqual(singly)
+      // Three steps an epoch, in 2.5 epochs: no call goes beyond the end of one.
+      expect(saved.map(({ step }) => step)).toEqual(stepsPerCall === 2 ? [0, 2, 3, 5, 6] : [0, 3, 6])
+      const rest = await whole({ ...settings, stepsPerCall, from: saved.at(-1)! })
+      expect(rest.weights).toEqual(singly.weights)
+    }
+  })
+
+  it('stops between two calls, with the state of the step before', async () => {
+    const abort = new AbortController()
+    const saved: number[] = []
+    const stopped = whole({
+      stepsPerCall: 2,
+      signal: abort.signal,
+      onStep: ({ step }) => step === 4 && abort.abort(new Error('stopped by hand')),
+      onCheckpoint: async ({ step }) => {
+        saved.push(step)
+      },
+    })
+    await expect(stopped).rejects.toThrow('stopped by hand')
+    expect(saved).toEqual([5])
+    await expect(whole({ stepsPerCall: 1.5 })).rejects.toThrow('a call cannot make 1.5 steps')
+  })
+
+  it('makes several steps in a call where the state is copied in every call, as many as their images allow', () => {
+    expect((['cpu', 'webgpu', 'coreml', 'dml'] as const).map(device => stepsPerCall(device, 1))).toEqual([
+      1, 1, 1, 1,
+    ])
+    expect([1, 2 ** 23, 2 ** 24, 2 ** 30].map(bytes => stepsPerCall('cuda', bytes))).toEqual([16, 16, 8, 1])
   })
 
   it('hands out a checkpoint wherever one is wanted, without changing the course', async () => {

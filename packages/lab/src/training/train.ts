@@ -3,9 +3,10 @@ import type { ImageSource } from '../images/image-source.js'
 import { batchesAhead, readAhead } from '../images/read-ahead.js'
 import { blockInputShape } from '../models/block-input.js'
 import type { Model, Weights } from '../models/model.js'
-import { assertSteps, batchBytes, batcher, type FrozenPrefix, stepsOf } from './batches.js'
+import { assertSteps, type Batch, batchBytes, batcher, type FrozenPrefix, stepsOf } from './batches.js'
 import { learningRate } from './learning-rate.js'
 import { crossEntropyObjective, type Objective } from './objective.js'
+import { stepCalls, stepsPerCall } from './step-calls.js'
 import type { TrainingConfig } from './training-config.js'
 import { trainingStep } from './training-step.js'
 
@@ -40,22 +41,27 @@ export interface TrainOptions {
   readonly objective?: Objective
   /** Starts every step at a block, from what goes into it (see `frozenPrefix`); `data` says the labels. */
   readonly prefix?: FrozenPrefix
+  /**
+   * The most steps that are made in one call of the session, in the same bits. A checkpoint, the end of an epoch and a stop
+   * fall between two calls. Default: what suits the device, see `stepsPerCall`.
+   */
+  readonly stepsPerCall?: number
   /** Decides the order of images, augmentation and dropped branches; a resumed training repeats them exactly. */
   readonly seed: number
   readonly onStep?: (event: StepEvent, details: StepDetails) => void
   /** Called with the weights (their averages, if they are kept) after every full epoch and after the last step. */
   readonly onEpoch?: (epoch: number, weights: Weights) => Promise<void>
-  /** Called before every step; where it says yes, the state is handed to `onCheckpoint`. */
+  /** Called before every call of the session; where it says yes, the state is handed to `onCheckpoint`. */
   readonly wantsCheckpoint?: () => boolean
   /** Called also when the training is stopped by `signal`. */
   readonly onCheckpoint?: (state: TrainingState) => Promise<void>
-  /** Stops after the step under way, with a checkpoint, and throws `signal.reason`. */
+  /** Stops after the call under way, with a checkpoint, and throws `signal.reason`. */
   readonly signal?: AbortSignal
 }
 
 /** What else can be told of a step. */
 export interface StepDetails {
-  /** From asking for the batch to having the loss. */
+  /** From asking for the batch to having the loss; of steps that were made in one call, each one's share. */
   readonly seconds: number
   /** Of these, how long the step waited for its batch: what reading and augmenting ahead did not hide. */
   readonly dataWaitSeconds: number
@@ -66,8 +72,8 @@ export interface StepDetails {
 }
 
 /**
- * Trains a classifier. The result depends on the data, the configuration, the objective, the seed and the runtime's
- * thread count alone, whether or not the training was interrupted.
+ * Trains a classifier. The result depends on the data, the configuration, the objective, the seed, the device and the
+ * runtime's thread count alone, whether or not the training was interrupted.
  *
  * @returns the last weights, or their averages if the configuration keeps them.
  * @throws InputError if the data do not fit the model or the loss is no longer finite.
@@ -78,60 +84,71 @@ export async function train(options: TrainOptions): Promise<Weights> {
   if (prefix) assertPrefixFits(prefix, model, data)
   assertSteps(data.count, config)
   const { perEpoch, total } = stepsOf(data.count, config)
+  const device = await runtime.device()
   const step = trainingStep(model, config, data, {
-    device: await runtime.device(),
+    device,
     objective,
     ...(prefix && { startAt: prefix.block }),
   })
   const resumed = isState(options.from) ? options.from : null
   const rate = learningRate(config, { perEpoch, total }, resumed?.tensors)
-  const session = await runtime.load(step.model, {
+  const fed = { data, config, seed, branches: model.branches, objective, ...(prefix && { prefix }) }
+  const bytes = batchBytes(fed)
+  const perCall = options.stepsPerCall ?? stepsPerCall(device, bytes)
+  const calls = stepCalls(step, perCall)
+  const session = await runtime.load(calls.model, {
     state: step.state,
     initialState: resumed?.tensors ?? step.initialState(options.from as Weights),
   })
   const begin = resumed?.step ?? 0
-  const fed = { data, config, seed, branches: model.branches, objective, ...(prefix && { prefix }) }
-  const batches = readAhead(batcher(fed), begin, total, batchesAhead(batchBytes(fed)))
+  const batches = readAhead(batcher(fed), begin, total, Math.max(perCall, batchesAhead(bytes)))
   const readWeights = async (): Promise<Weights> => step.result(await session.readState(step.resultState))
   const checkpoint = async (done: number) =>
     options.onCheckpoint?.({ step: done, tensors: { ...(await session.readState()), ...rate.tensors() } })
   try {
-    for (let i = begin; i < total; i++) {
+    for (let i = begin; i < total; ) {
       if (signal?.aborted) {
         await checkpoint(i)
         signal.throwIfAborted()
       }
       if (options.wantsCheckpoint?.()) await checkpoint(i)
-      const now = rate.at(i)
+      // Of one epoch only: at its end the weights are asked for, and the learning rate may change by the losses.
+      const count = Math.min(perCall, perEpoch - (i % perEpoch), total - i)
       const asked = performance.now()
-      const { feeds, indices, own } = await batches.next()
-      const dataWaitSeconds = (performance.now() - asked) / 1000
-      const running = session.run({ ...feeds, ...step.scalars(i + 1, now) }, own)
+      const taken: Batch[] = []
+      while (taken.length < count) taken.push(await batches.next())
+      const waited = performance.now() - asked
+      const rates = taken.map((_, k) => rate.at(i + k))
+      const steps = taken.map((batch, k) => ({ batch, scalars: step.scalars(i + k + 1, rates[k]!) }))
+      const running = calls.run(session, steps)
       // Only now: making a batch takes this thread's time, which the step must not wait for.
       batches.refill()
-      const { loss: lossTensor, correct, gradientNorm, ...delivered } = await running
-      const seconds = (performance.now() - asked) / 1000
-      const loss = scalar(lossTensor)
-      if (!Number.isFinite(loss)) {
-        throw new InputError(
-          `the loss became ${loss} at step ${i + 1} of ${total}: lower learningRate (${config.learningRate}) or set clipNorm`,
+      const results = await running
+      const seconds = (performance.now() - asked) / 1000 / count
+      for (const [k, { loss: lossTensor, correct, gradientNorm, ...delivered }] of results.entries()) {
+        const loss = scalar(lossTensor)
+        if (!Number.isFinite(loss)) {
+          throw new InputError(
+            `the loss became ${loss} at step ${i + 1} of ${total}: lower learningRate (${config.learningRate}) or set clipNorm`,
+          )
+        }
+        rate.observe(i, loss)
+        i++
+        options.onStep?.(
+          {
+            step: i,
+            steps: total,
+            epoch: i / perEpoch,
+            loss,
+            accuracy: scalar(correct) / config.batchSize,
+            learningRate: rates[k]!,
+            gradientNorm: scalar(gradientNorm),
+          },
+          { seconds, dataWaitSeconds: waited / 1000 / count, indices: taken[k]!.indices, delivered },
         )
       }
-      rate.observe(i, loss)
-      options.onStep?.(
-        {
-          step: i + 1,
-          steps: total,
-          epoch: (i + 1) / perEpoch,
-          loss,
-          accuracy: scalar(correct) / config.batchSize,
-          learningRate: now,
-          gradientNorm: scalar(gradientNorm),
-        },
-        { seconds, dataWaitSeconds, indices, delivered },
-      )
-      const ended = (i + 1) % perEpoch === 0 || i + 1 === total
-      if (ended && options.onEpoch) await options.onEpoch((i + 1) / perEpoch, await readWeights())
+      const ended = i % perEpoch === 0 || i === total
+      if (ended && options.onEpoch) await options.onEpoch(i / perEpoch, await readWeights())
     }
     return await readWeights()
   } finally {
