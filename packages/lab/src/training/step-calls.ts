@@ -15,12 +15,20 @@ export interface StepFeeds {
   readonly scalars: Feeds
 }
 
+/** What a call came to. */
+export interface StepResults {
+  /** What each of its steps delivered. */
+  readonly delivered: readonly Record<string, Tensor>[]
+  /** The state that the first of them began with, if it was asked for. */
+  readonly before: Record<string, Tensor> | null
+}
+
 /** How a session is called that makes training steps. */
 export interface StepCalls {
   /** What the session has to be loaded with. */
   readonly model: Uint8Array
-  /** Makes these steps, at most as many as a call makes, and says what each delivers. */
-  run(session: Session, steps: readonly StepFeeds[]): Promise<Record<string, Tensor>[]>
+  /** Makes these steps, at most as many as a call makes. @param takeState whether the state before them is wanted */
+  run(session: Session, steps: readonly StepFeeds[], takeState: boolean): Promise<StepResults>
 }
 
 /** The most steps of a call, and the most bytes of their images. */
@@ -51,9 +59,10 @@ export function stepCalls(step: TrainStep, perCall: number): StepCalls {
 function singly({ model }: TrainStep): StepCalls {
   return {
     model,
-    async run(session, steps) {
+    async run(session, steps, takeState) {
       const { batch, scalars } = steps[0]!
-      return [await session.run({ ...batch.feeds, ...scalars }, batch.own)]
+      const { outputs, before } = await call(session, { ...batch.feeds, ...scalars }, batch.own, takeState)
+      return { delivered: [outputs], before }
     },
   }
 }
@@ -62,9 +71,16 @@ function together(step: TrainStep): StepCalls {
   const { model, join, divide } = severalSteps(step)
   return {
     model,
-    async run(session, steps) {
+    async run(session, steps, takeState) {
       const feeds = join(steps.map(({ batch, scalars }) => ({ ...batch.feeds, ...scalars })))
-      return divide(await session.run(feeds, Object.keys(feeds)))
+      const { outputs, before } = await call(session, feeds, Object.keys(feeds), takeState)
+      return { delivered: divide(outputs), before }
     },
   }
+}
+
+async function call(session: Session, feeds: Feeds, moved: readonly string[], takeState: boolean) {
+  if (!takeState) return { outputs: await session.run(feeds, moved), before: null }
+  const { outputs, state } = await session.runAndTakeState(feeds, moved)
+  return { outputs, before: state }
 }

@@ -51,9 +51,12 @@ export interface TrainOptions {
   readonly onStep?: (event: StepEvent, details: StepDetails) => void
   /** Called with the weights (their averages, if they are kept) after every full epoch and after the last step. */
   readonly onEpoch?: (epoch: number, weights: Weights) => Promise<void>
-  /** Called before every call of the session; where it says yes, the state is handed to `onCheckpoint`. */
+  /**
+   * Called before every call of the session. Where it says yes, the state as it is then is handed to `onCheckpoint` once
+   * the call is over: the session needs it no more, so nothing waits for a copy.
+   */
   readonly wantsCheckpoint?: () => boolean
-  /** Called also when the training is stopped by `signal`. */
+  /** Called before the steps that follow the state are told; also when the training is stopped by `signal`. */
   readonly onCheckpoint?: (state: TrainingState) => Promise<void>
   /** Stops after the call under way, with a checkpoint, and throws `signal.reason`. */
   readonly signal?: AbortSignal
@@ -103,15 +106,15 @@ export async function train(options: TrainOptions): Promise<Weights> {
   const begin = resumed?.step ?? 0
   const batches = readAhead(batcher(fed), begin, total, Math.max(perCall, batchesAhead(bytes)))
   const readWeights = async (): Promise<Weights> => step.result(await session.readState(step.resultState))
-  const checkpoint = async (done: number) =>
-    options.onCheckpoint?.({ step: done, tensors: { ...(await session.readState()), ...rate.tensors() } })
+  const checkpoint = async (step: number, state: Readonly<Record<string, Tensor>>) =>
+    options.onCheckpoint?.({ step, tensors: { ...state, ...rate.tensors() } })
   try {
     for (let i = begin; i < total; ) {
       if (signal?.aborted) {
-        await checkpoint(i)
+        if (options.onCheckpoint) await checkpoint(i, await session.readState())
         signal.throwIfAborted()
       }
-      if (options.wantsCheckpoint?.()) await checkpoint(i)
+      const wanted = (options.onCheckpoint && options.wantsCheckpoint?.()) === true
       // Of one epoch only: at its end the weights are asked for, and the learning rate may change by the losses.
       const count = Math.min(perCall, perEpoch - (i % perEpoch), total - i)
       const asked = performance.now()
@@ -120,11 +123,12 @@ export async function train(options: TrainOptions): Promise<Weights> {
       const waited = performance.now() - asked
       const rates = taken.map((_, k) => rate.at(i + k))
       const steps = taken.map((batch, k) => ({ batch, scalars: step.scalars(i + k + 1, rates[k]!) }))
-      const running = calls.run(session, steps)
+      const running = calls.run(session, steps, wanted)
       // Only now: making a batch takes this thread's time, which the step must not wait for.
       batches.refill()
-      const results = await running
+      const { delivered: results, before } = await running
       const seconds = (performance.now() - asked) / 1000 / count
+      if (before) await checkpoint(i, before)
       for (const [k, { loss: lossTensor, correct, gradientNorm, ...delivered }] of results.entries()) {
         const loss = scalar(lossTensor)
         if (!Number.isFinite(loss)) {

@@ -7,7 +7,7 @@ import { type Engine, SessionHost } from './session-host.js'
 /** A call of one of SessionHost's methods, or the first one, which makes the host; and its answer. */
 export interface Request {
   readonly id: number
-  readonly method: 'start' | 'load' | 'run' | 'readState' | 'release'
+  readonly method: 'start' | 'load' | 'run' | 'runAndTakeState' | 'readState' | 'release'
   readonly args: readonly unknown[]
 }
 export interface Response {
@@ -42,9 +42,7 @@ export function serve(
     queue = queue.then(async () => {
       try {
         const result = await guard(() => answer(request))
-        // A copy of the state is made to be given away; what a run delivers is the runtime's own memory.
-        const transfer = request.method === 'readState' ? buffersOf(result as Record<string, Tensor>) : []
-        post({ id: request.id, result }, transfer)
+        post({ id: request.id, result }, buffersOf(givenAway(request.method, result)))
       } catch (error) {
         const { name, message } = error instanceof Error ? error : new Error(String(error))
         post({ id: request.id, error: { name, message } }, [])
@@ -53,7 +51,18 @@ export function serve(
   }
 }
 
-const buffersOf = (tensors: Feeds) => Object.values(tensors).map(({ data }) => data.buffer as ArrayBuffer)
+/** The tensors of an answer that the host needs no more. What a run delivers is the runtime's own memory. */
+function givenAway(method: Request['method'], result: unknown): Feeds {
+  if (method === 'readState') return result as Feeds
+  return method === 'runAndTakeState' ? (result as { state: Feeds }).state : {}
+}
+
+const buffersOf = (tensors: Feeds) => [
+  ...new Set(Object.values(tensors).map(({ data }) => data.buffer as ArrayBuffer)),
+]
+
+const only = (tensors: Feeds, names: readonly string[] = []): Feeds =>
+  Object.fromEntries(Object.entries(tensors).filter(([name]) => names.includes(name)))
 
 const copyOf = (tensors: Feeds): Record<string, Tensor> =>
   Object.fromEntries(
@@ -127,10 +136,8 @@ export function connect(thread: Thread, options: RuntimeOptions): Runtime {
       const initialState = copyOf(sessionOptions.initialState ?? {})
       const session = await call<number>('load', [model, { ...sessionOptions, initialState }], initialState)
       return {
-        run(feeds: Feeds, moved: readonly string[] = []) {
-          const given = Object.fromEntries(Object.entries(feeds).filter(([name]) => moved.includes(name)))
-          return call<Record<string, Tensor>>('run', [session, feeds], given)
-        },
+        run: (feeds, moved) => call('run', [session, feeds], only(feeds, moved)),
+        runAndTakeState: (feeds, moved) => call('runAndTakeState', [session, feeds], only(feeds, moved)),
         readState: (names?: readonly string[]) => call<Record<string, Tensor>>('readState', [session, names]),
         release: () => call<void>('release', [session]),
       }

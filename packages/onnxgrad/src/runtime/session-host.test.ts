@@ -38,6 +38,19 @@ describe('state', () => {
     await host.release(id)
   })
 
+  it('is given away by the run that it was the beginning of', async () => {
+    const host = new SessionHost(cpu)
+    const id = await load(host)
+    const { outputs, state } = await host.runAndTakeState(id, {})
+    expect(outputs).toEqual({})
+    await host.run(id, {})
+    const later = await host.runAndTakeState(id, {})
+    expect(valuesOf(state)).toEqual({ a: 1, b: 2, sum: 0 })
+    expect(valuesOf(later.state)).toEqual({ a: 1, b: 2, sum: 6 })
+    expect(valuesOf(await host.readState(id))).toEqual({ a: 2, b: 1, sum: 9 })
+    await host.release(id)
+  })
+
   it('is read as a copy, and each session has its own', async () => {
     const host = new SessionHost(cpu)
     const [one, other] = [await load(host), await load(host)]

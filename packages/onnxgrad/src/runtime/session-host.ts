@@ -73,6 +73,26 @@ export class SessionHost {
   }
 
   async run(id: number, feeds: Feeds): Promise<Record<string, Tensor>> {
+    const { outputs, before } = await this.#advance(id, feeds)
+    this.#free(before)
+    return outputs
+  }
+
+  async runAndTakeState(id: number, feeds: Feeds) {
+    if (this.#engine.state === 'on-device') {
+      const state = await this.readState(id)
+      return { outputs: await this.run(id, feeds), state }
+    }
+    const { state } = this.#get(id)
+    const { outputs, before } = await this.#advance(id, feeds)
+    return {
+      outputs,
+      state: Object.fromEntries(state.map(([input, output]) => [input, fromOrt(before[output]!)])),
+    }
+  }
+
+  /** Runs the model: what it delivers, and the state that it ran on, which is the caller's now. */
+  async #advance(id: number, feeds: Feeds) {
     const hosted = this.#get(id)
     const { session, outputs, state, current } = hosted
     const all: Record<string, OrtTensor> = {}
@@ -81,8 +101,10 @@ export class SessionHost {
     // Into buffers of ours the results could be written too, but Node's build would return copies of them even so.
     const results = await session.run(all)
     hosted.current = Object.fromEntries(state.map(([, output]) => [output, results[output]!]))
-    this.#free(current)
-    return Object.fromEntries(outputs.map(name => [name, fromOrt(results[name]!)]))
+    return {
+      outputs: Object.fromEntries(outputs.map(name => [name, fromOrt(results[name]!)])),
+      before: current,
+    }
   }
 
   /** @param names which inputs' state; all if not given. */

@@ -27,6 +27,14 @@ export interface Session {
    */
   run(feeds: Feeds, moved?: readonly string[]): Promise<Record<string, Tensor>>
   /**
+   * `run`, which also gives away the state that it began with. Nobody needs that any more, so where it is in the memory of
+   * the processor, it is not copied as by `readState`.
+   */
+  runAndTakeState(
+    feeds: Feeds,
+    moved?: readonly string[],
+  ): Promise<{ outputs: Record<string, Tensor>; state: Record<string, Tensor> }>
+  /**
    * A copy of the state, by input name.
    * @param names the inputs whose state is wanted: of a large model, all of it at once is a lot. Default: all.
    */

@@ -19,6 +19,8 @@ import { buildTrainStep, type TrainStep } from '../train/train-step.js'
 const [BATCH, SIDE, PATCH, STEM, WIDTH, HEADS, HIDDEN, BLOCKS, CLASSES] = [8, 8, 4, 4, 16, 2, 32, 1, 4]
 const TOKENS = (SIDE / PATCH) ** 2 + 1
 const STEPS = 20
+/** The step, from 0, that gives away the state before it. */
+const TAKEN = 2
 
 const shapes: Record<string, readonly number[]> = {
   'stem.weight': [STEM, 3, 3, 3],
@@ -113,6 +115,8 @@ export interface DeviceReport {
   readonly losses: readonly number[]
   /** The trained values of one parameter. */
   readonly head: readonly number[]
+  /** Its values before the third step, as that step gave them away. */
+  readonly headBefore: readonly number[]
 }
 
 /** Trains the model for 20 steps. */
@@ -122,12 +126,16 @@ export async function trainTinyViT(runtime: Runtime): Promise<DeviceReport> {
   try {
     const rate = warmupCosine({ peak: 0.006, steps: STEPS, warmup: 2 })
     const losses: number[] = []
+    let headBefore: number[] = []
     for (let i = 0; i < STEPS; i++) {
-      const { loss } = await session.run({ ...batch(), ...step.scalars(i + 1, rate(i)) })
+      const feeds = { ...batch(), ...step.scalars(i + 1, rate(i)) }
+      const taken = i === TAKEN ? await session.runAndTakeState(feeds) : null
+      if (taken) headBefore = Array.from(step.result(taken.state).head!)
+      const { loss } = taken?.outputs ?? (await session.run(feeds))
       losses.push(Number(loss!.data[0]))
     }
     const { head } = step.result(await session.readState(step.resultState))
-    return { device: await runtime.device(), losses, head: Array.from(head!) }
+    return { device: await runtime.device(), losses, head: Array.from(head!), headBefore }
   } finally {
     await session.release()
   }

@@ -54,8 +54,7 @@ const SAVE_EVERY = 30
 
 /**
  * A training that shows its progress and saves its state every 30 seconds, and that resumes from the state that an
- * interrupted one left in `scratch`. It waits only until the state is copied out of the session; the copy is written
- * during the next steps.
+ * interrupted one left in `scratch`. A state is written during the next steps.
  */
 export async function resumableTraining(
   { label, engine, model, weights, data, config, seed, prefix }: TrainingInput,

@@ -19,6 +19,9 @@ async function trainApart(device: string, env: Record<string, string>) {
   return JSON.parse(stdout) as DeviceReport & { fallbacks: Fallback[] }
 }
 
+const furthest = (a: readonly number[], b: readonly number[]) =>
+  Math.max(...a.map((x, i) => Math.abs(x - b[i]!)))
+
 describe('a device', () => {
   const runtime = startRuntime({ threads: 1 })
   afterAll(() => runtime.close())
@@ -66,7 +69,9 @@ describe('a device', () => {
       expect(webgpu.device).toBe('webgpu')
       expect(webgpu.losses.length).toBe(20)
       expect(relativeDifference(cpu.losses, webgpu.losses)).toBeLessThan(1e-3)
-      expect(Math.max(...cpu.head.map((x, i) => Math.abs(x - webgpu.head[i]!)))).toBeLessThan(1e-3)
+      expect(furthest(cpu.head, webgpu.head)).toBeLessThan(1e-3)
+      expect(furthest(cpu.headBefore, webgpu.headBefore)).toBeLessThan(1e-3)
+      expect(furthest(cpu.headBefore, cpu.head)).toBeGreaterThan(0)
       expect(new Set(webgpu.fallbacks.map(({ op }) => op))).toEqual(
         new Set(['Equal', 'LogSoftmax', 'Reshape']),
       )
