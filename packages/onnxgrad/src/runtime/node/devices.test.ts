@@ -71,7 +71,7 @@ describe('a device', () => {
       expect(relativeDifference(cpu.losses, webgpu.losses)).toBeLessThan(1e-3)
       expect(furthest(cpu.head, webgpu.head)).toBeLessThan(1e-3)
       expect(furthest(cpu.headBefore, webgpu.headBefore)).toBeLessThan(1e-3)
-      expect(furthest(cpu.headBefore, cpu.head)).toBeGreaterThan(0)
+      expect(furthest(cpu.headBefore, cpu.head)).toBeGreaterThan(0.01)
       expect(new Set(webgpu.fallbacks.map(({ op }) => op))).toEqual(
         new Set(['Equal', 'LogSoftmax', 'Reshape']),
       )
