@@ -37,8 +37,8 @@ const BYTES = 2 ** 27
 
 /**
  * How many steps a call is to make. The runtime copies the state of CUDA's sessions to the device and back in every call:
- * several steps share the copies. On the processor and on WebGPU the state stays where it is. CoreML and DirectML run what
- * several steps need, a graph within the graph, in part on the processor.
+ * several steps share the copies. On the processor and on WebGPU the state stays where it is. CoreML and DirectML have no
+ * kernel for what several steps need, a Scan.
  *
  * @param batchBytes of the images of one step
  */
