@@ -6,7 +6,7 @@ import { toOnnx } from '../onnx/to-onnx.js'
 import { gelu, sigmoid, Tanh, tanh } from '../ops/activation.js'
 import { defineOp } from '../ops/define-op.js'
 import { Add, add, Mul, mul } from '../ops/elementwise.js'
-import { transpose } from '../ops/layout.js'
+import { Slice, Split, split, transpose } from '../ops/layout.js'
 import { fusedMatMul, Gemm, gemm } from '../ops/matrix-product.js'
 import { ReduceSum, reduceSum } from '../ops/reduction.js'
 import { Flatten, flatten, Reshape, reshape, squeeze, unsqueeze } from '../ops/reshaping.js'
@@ -194,6 +194,22 @@ describe('forDevice', () => {
     ])
     expect(after.nodes.every(({ name }) => name.startsWith('block0/'))).toBe(true)
     await sameResults(graph, after)
+  })
+  it('slices what a Split would cut into more parts than WebGPU has buffers for', async () => {
+    const parts = (lengths: readonly number[]) => {
+      const { graph, b } = inputs()
+      split(reshape(b, [1, 12]), lengths, -1).forEach((part, i) => {
+        graph.output(`part${i}`, tanh(part))
+      })
+      return graph
+    }
+    const wide = parts([1, 2, 1, 2, 1, 2, 1, 2])
+    const after = forDevice(wide, 'webgpu')
+    expect([count(wide, Split), count(after, Split), count(after, Slice)]).toEqual([1, 0, 8])
+    await sameResults(wide, after)
+    expect(forDevice(wide, 'cuda')).toBe(wide)
+    const narrow = parts([1, 2, 1, 2, 1, 2, 3])
+    expect(forDevice(narrow, 'webgpu')).toBe(narrow)
   })
   it('gives its own constants names that no constant of the graph has', async () => {
     const { graph, a, b, c } = inputs()
