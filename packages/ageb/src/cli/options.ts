@@ -32,10 +32,19 @@ export interface AttackFlags extends PluginFlags {
   readonly model?: string
 }
 
-/** Adds `--data` and `ColumnFlags` to a command. */
-export function addDataFlags(command: Command): Command {
+/** What a model is given by, the same in every command. */
+export const checkpointHelp = 'a folder, an ONNX file, a .pth file, a bundled name or owner/name on the hub'
+
+/**
+ * Adds `--data` and `ColumnFlags` to a command.
+ * @param byDefault in words: what is taken without the flag
+ */
+export function addDataFlags(command: Command, byDefault = "the configuration's"): Command {
   return command
-    .option('--data <dataset>', 'a bundled data set, a folder, or owner/name on the Hugging Face hub')
+    .option(
+      '--data <dataset>',
+      `a bundled data set, a folder, or owner/name on the Hugging Face hub (default: ${byDefault})`,
+    )
     .option('--image-column <name>', 'column of the images, where a data set has several')
     .option('--label-column <name>', 'column of the labels, where a data set has several')
 }
@@ -57,21 +66,30 @@ export function columnsOf(
 }
 
 /**
- * `--device`, for every command that runs models.
- * @param byDefault in words: the device without the flag
+ * Adds `MachineFlags`, for every command that runs models.
+ * @param byDefault in words: what is taken without the flags
  */
-export function deviceOption(byDefault = "the configuration's"): Option {
-  return new Option(
-    '--device <name>',
-    `where models run; auto: the best device that works; results depend on it (default: ${byDefault})`,
-  ).choices(deviceChoices)
+export function addMachineFlags(
+  command: Command,
+  { threads = "the configuration's, or else all cores", device = "the configuration's" } = {},
+): Command {
+  return command
+    .option(
+      '--threads <n>',
+      `threads of the runtime; results depend on their number (default: ${threads})`,
+      wholeNumber(1),
+    )
+    .addOption(
+      new Option(
+        '--device <name>',
+        `where models run; auto: the best device that works; results depend on it (default: ${device})`,
+      ).choices(deviceChoices),
+    )
 }
 
-/** Adds `MachineFlags` to a command. */
-export function addMachineFlags(command: Command, defaultDevice?: string): Command {
-  return command
-    .option('--threads <n>', 'threads of the runtime; results depend on their number', wholeNumber(1))
-    .addOption(deviceOption(defaultDevice))
+/** `--json`, for every command. */
+export function jsonOption(): Option {
+  return new Option('--json', 'print the result as JSON, in one line')
 }
 
 /** `--size`, for every command that makes triggers. */

@@ -1,12 +1,16 @@
 import type { Command } from 'commander'
-import { addDataFlags, addMachineFlags, setHelp, wholeNumber } from './options.js'
+import { addDataFlags, addMachineFlags, jsonOption, setHelp, wholeNumber } from './options.js'
 
 /** Adds the flags of every command that makes a run; they are parsed to `RunFlags`. */
 export function addRunFlags(command: Command): Command {
   command.option('--out <folder>', 'folder of the new run (default: runs/<name>-<UTC time>)')
-  addDataFlags(command).option('--seed <n>', 'seed of all random numbers', wholeNumber(0))
+  addDataFlags(command).option(
+    '--seed <n>',
+    "seed of all random numbers (default: the configuration's)",
+    wholeNumber(0),
+  )
   return addMachineFlags(command)
     .option('--set <path=value...>', setHelp)
     .option('--resume <run>', 'resume an interrupted run; the result is the same as without the interruption')
-    .option('--json', 'print the result as JSON')
+    .addOption(jsonOption())
 }

@@ -1,5 +1,5 @@
 import { cpus } from 'node:os'
-import { bestMatrixThroughput, type MatrixThroughput } from 'onnxgrad'
+import { bestMatrixThroughput, type Device, type MatrixThroughput, type RuntimeChoice } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { UsageError } from '../configuration/resolve.js'
 import { type Monitor, silent, type WatchOptions } from '../runs/monitor.js'
@@ -38,13 +38,15 @@ export async function bench(
 ): Promise<BenchResult> {
   const all: BenchSettings = { ...benchDefaults, ...settings }
   assertMeasurable(all)
-  const { threads } = all
-  const throughputs = [await throughput(threads, monitor)]
+  const { device, ...first } = await throughput(all, monitor)
+  // Every part on the same one, whatever 'auto' would find the next time.
+  const chosen: BenchSettings = { ...all, device }
+  const throughputs: MatrixThroughput[] = [first]
   const measured: Partial<Record<keyof PartResults, PartResults[keyof PartResults] & Beside>> = {}
   for (const part of parts) {
     monitor.say(`${part} …`)
-    const result = await runPart(part, all, signal)
-    throughputs.push(await throughput(threads, monitor))
+    const result = await runPart(part, chosen, signal)
+    throughputs.push(await throughput(chosen, monitor))
     const [before, after] = throughputs.slice(-2) as [MatrixThroughput, MatrixThroughput]
     measured[part] = { ...result, gemmGflopsBefore: before.gflops, gemmGflopsAfter: after.gflops }
   }
@@ -53,10 +55,10 @@ export async function bench(
     gemmGflops: best.gflops,
     gemmSide: best.side,
     gemmGflopsMeasured: throughputs.map(({ gflops }) => gflops),
-    threads,
-    device: 'cpu',
+    threads: all.threads,
+    device,
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    environment: environment('cpu'),
+    environment: environment(device),
     settings: all,
     ...Object.fromEntries(
       Object.entries(measured).map(([part, figures]) => [
@@ -79,12 +81,15 @@ function assertMeasurable(settings: BenchSettings): void {
 }
 
 /** With a runtime of its own: an idle one would keep memory and threads while a part is measured. */
-async function throughput(threads: number, monitor: Monitor): Promise<MatrixThroughput> {
-  const runtime = startRuntime({ threads })
+async function throughput(
+  { threads, device }: RuntimeChoice,
+  monitor: Monitor,
+): Promise<MatrixThroughput & { readonly device: Device }> {
+  const runtime = startRuntime({ threads, device })
   try {
     const best = await bestMatrixThroughput(runtime)
     monitor.say(`matrix throughput ${best.gflops.toFixed(0)} GFLOP/s`)
-    return best
+    return { ...best, device: await runtime.device() }
   } finally {
     await runtime.close()
   }

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import type { Profile } from 'onnxgrad'
+import type { Device, DeviceChoice, Profile } from 'onnxgrad'
 import type { Pace } from '../stages/speed.js'
 
 // Loads nothing that measures, so that a command line can offer parts and defaults at once.
@@ -26,6 +26,7 @@ export interface BenchSettings {
   readonly microBatches: number
   /** Of the runtime. */
   readonly threads: number
+  readonly device: DeviceChoice
   /** Of each part, after its warm-up. */
   readonly seconds: number
 }
@@ -41,6 +42,7 @@ export const benchDefaults: BenchSettings = {
   patch: 4,
   image: 32,
   threads: availableParallelism(),
+  device: 'cpu',
 }
 
 interface Memory {
@@ -83,7 +85,8 @@ export type BenchResult = {
   /** All that were measured, one before each part and one at the end: how steady the machine was. */
   readonly gemmGflopsMeasured: readonly number[]
   readonly threads: number
-  readonly device: 'cpu'
+  /** The one that was used: never 'auto'. */
+  readonly device: Device
   readonly cpu: string
   readonly environment: Readonly<Record<string, string>>
   readonly settings: BenchSettings

@@ -32,7 +32,16 @@ describe('the memory that is planned', () => {
   // A run of their own measures them; on other systems the program itself takes another amount.
   it.runIf(process.platform === 'linux')('is within a fifth of what a training takes', async () => {
     const [width, depth, batch] = [128, 6, 128]
-    const shape = { width, depth, batch, heads: 2, patch: 4, image: 32, microBatches: 1 }
+    const shape = {
+      width,
+      depth,
+      batch,
+      heads: 2,
+      patch: 4,
+      image: 32,
+      microBatches: 1,
+      device: 'cpu' as const,
+    }
     const { peakRssMiB } = await runPart('train', { ...shape, threads: 2, seconds: 0.1 })
     const training = trainingConfig.parse({ batchSize: batch, labelSmoothing: 0, clipNorm: null })
     const data = { train: 8 * batch, test: 0, classes: 10 }

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { needsOf, triggerModel } from '@ageb/lab'
+import type { RuntimeChoice } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { AttackSettings } from '../configuration/attack-settings.js'
 import type { BackdoorRunConfig } from '../configuration/backdoor-config.js'
@@ -29,7 +30,8 @@ export interface ExportedTrigger {
   readonly outputs: { readonly triggered: TensorNote }
 }
 
-export interface ExportTriggerOptions {
+/** Where the attack's preparation is made: as `TriggerOptions`. */
+export interface ExportTriggerOptions extends RuntimeChoice {
   /** Images in each run of the file. Default: 1. */
   readonly batch?: number | undefined
   /** Side of the images, pixels. Default: that of the victim, as in a run. */
@@ -48,12 +50,15 @@ export interface ExportTriggerOptions {
 export async function exportTrigger(
   out: string,
   chosen: AttackSettings,
-  { batch = 1, side, monitor = silent }: ExportTriggerOptions = {},
+  { batch = 1, side, threads, device, monitor = silent }: ExportTriggerOptions = {},
 ): Promise<ExportedTrigger> {
-  const { attack, surrogate: name } = chosen.settings
+  const { attack, surrogate: name, ...settings } = chosen.settings
   const { size, classes, surrogate: checkpoint } = await triggerSubject(chosen, side, monitor)
   const surrogate = chosen.attack.needs.surrogate ? surrogateFor(checkpoint, name, size, monitor) : undefined
-  const runtime = startRuntime({ threads: 1 })
+  const runtime = startRuntime({
+    threads: threads ?? settings.threads ?? 1,
+    device: device ?? settings.device,
+  })
   const program = await preparedTrigger(runtime, chosen, size, classes, surrogate).finally(() =>
     runtime.close(),
   )

@@ -14,7 +14,7 @@ import {
   type Surrogate,
   ssim,
 } from '@ageb/lab'
-import type { DeviceChoice } from 'onnxgrad'
+import type { RuntimeChoice } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { AttackSettings } from '../configuration/attack-settings.js'
 import type { BackdoorRunConfig } from '../configuration/backdoor-config.js'
@@ -26,13 +26,12 @@ import { preparedTrigger } from './prepared-trigger.js'
 import { surrogateFor } from './surrogate-for.js'
 import { triggerSubject } from './trigger-subject.js'
 
-export interface TriggerOptions {
+/** Threads and device that are not given are the configuration's; threads that neither names are 1. */
+export interface TriggerOptions extends RuntimeChoice {
   /** The image's true class, name or index, if the attack computes its loss with it. */
   readonly label?: string | undefined
   /** Side of the image that gets the trigger, pixels. Default: that of the victim, as in a run. */
   readonly side?: number | undefined
-  /** Default: the configuration's. */
-  readonly device?: DeviceChoice | undefined
   readonly monitor?: Monitor | undefined
 }
 
@@ -71,7 +70,7 @@ export interface TriggerPixels extends ImageSize, StagedImage {
 export async function triggerImage(
   image: string,
   chosen: AttackSettings,
-  { label, side, device, monitor = silent }: TriggerOptions = {},
+  { label, side, threads, device, monitor = silent }: TriggerOptions = {},
 ): Promise<TriggeredImage> {
   const { settings } = chosen
   const { size, classes, surrogate: checkpoint } = await triggerSubject(chosen, side, monitor)
@@ -80,7 +79,10 @@ export async function triggerImage(
   const { pixels: clean } = await readPicture(image, 'image', bytes => decodeRgb(bytes, size))
 
   // One thread is enough for one image, and gives the same bits on every machine of a kind.
-  const runtime = startRuntime({ threads: 1, device: device ?? settings.device })
+  const runtime = startRuntime({
+    threads: threads ?? settings.threads ?? 1,
+    device: device ?? settings.device,
+  })
   try {
     const needed = chosen.attack.needs.surrogate ? surrogate : undefined
     const program = await preparedTrigger(runtime, chosen, size, classes, needed)

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { type PluginFlags, pluginOption } from '../../cli/options.js'
+import { addExamples } from '../../cli/examples.js'
+import { jsonOption, type PluginFlags, pluginOption } from '../../cli/options.js'
 
 type AttackListFlags = PluginFlags & { readonly json?: boolean }
 
@@ -10,12 +11,13 @@ export function attackCommand(program: Command): void {
     .summary('list the attacks, or show one with its parameters and presets')
     .description('List the attacks, or show one with its parameters and presets.')
     .helpCommand(false)
-    .addHelpText('after', examples)
   command
     .command('list')
-    .description('List every attack: what the attacker controls, and the paper.')
+    .description(
+      'List every attack: what the attacker controls, and the paper. --json prints all that is known of them.',
+    )
     .addOption(pluginOption())
-    .option('--json', 'print everything that is known of them as JSON')
+    .addOption(jsonOption())
     .action(async ({ json, ...flags }: AttackListFlags) => {
       const { show } = await import('../../cli/output.js')
       const { listAttacks } = await import('./describe-attacks.js')
@@ -26,17 +28,17 @@ export function attackCommand(program: Command): void {
     .description('Show one attack: paper, what it needs, parameters with their defaults, presets.')
     .argument('<name>', 'the attack')
     .addOption(pluginOption())
-    .option('--json', 'print the result as JSON')
+    .addOption(jsonOption())
     .action(async (name: string, { json, ...flags }: AttackListFlags) => {
       const { show } = await import('../../cli/output.js')
       const { showAttack } = await import('./describe-attacks.js')
       show(await showAttack(name, flags), json)
     })
+  addExamples(command, examples)
 }
 
-const examples = `
-Examples:
-  ageb attack list
-  ageb attack show badnets
-  ageb attack list --plugin ./my-attack.js --json
-`
+const examples = [
+  'ageb attack list',
+  'ageb attack show badnets',
+  'ageb attack list --plugin ./my-attack.js --json',
+]

@@ -1,6 +1,7 @@
 import { type BenchSettings, benchDefaults, type PartName, partNames } from '@ageb/workbench/benchmark'
 import { type Command, InvalidArgumentError } from 'commander'
-import { wholeNumber } from '../../cli/options.js'
+import { addExamples } from '../../cli/examples.js'
+import { addMachineFlags, jsonOption, wholeNumber } from '../../cli/options.js'
 
 interface BenchFlags extends BenchSettings {
   readonly only?: readonly PartName[]
@@ -10,7 +11,7 @@ interface BenchFlags extends BenchSettings {
 
 /** `ageb bench`: the speed of this machine. */
 export function benchCommand(program: Command): void {
-  program
+  const command = program
     .command('bench')
     .summary('measure training, trigger, inference and data loading on this machine')
     .description(
@@ -19,8 +20,8 @@ export function benchCommand(program: Command): void {
         'The float32 matrix throughput is measured before and after each part. Compare machines and days by the ' +
         'share of this throughput that a part reaches.',
     )
-    .option('--only <parts>', `some of the parts ${partNames.join(',')}`, parts)
-    .option('--seconds <n>', 'time for each part', wholeNumber(1), benchDefaults.seconds)
+    .option('--only <parts>', `some of the parts ${partNames.join(',')} (default: all)`, parts)
+    .option('--seconds <n>', 'time for each part, seconds', wholeNumber(1), benchDefaults.seconds)
     .option('--batch <n>', 'images per step', wholeNumber(1), benchDefaults.batch)
     .option(
       '--micro-batches <n>',
@@ -38,16 +39,16 @@ export function benchCommand(program: Command): void {
     .option('--heads <n>', 'attention heads', wholeNumber(1), benchDefaults.heads)
     .option('--patch <n>', 'side of a patch, pixels', wholeNumber(1), benchDefaults.patch)
     .option('--image <n>', 'side of an image, pixels', wholeNumber(1), benchDefaults.image)
-    .option('--threads <n>', 'threads of the runtime', wholeNumber(1), benchDefaults.threads)
     .option('--profile', 'also show the time of a training step by operator and scope')
-    .option('--json', 'print the result as JSON')
-    .addHelpText('after', examples)
+  addMachineFlags(command, { threads: 'all cores', device: 'cpu' })
+    .addOption(jsonOption())
     .action(async ({ only = partNames, profile, json, ...settings }: BenchFlags) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
       const { measured } = await import('./outcome.js')
       show(await measured(settings, [...only, ...(profile ? (['profile'] as const) : [])], terminal), json)
     })
+  addExamples(command, examples)
 }
 
 /** `train,trigger`, in the order in which they are measured. */
@@ -58,9 +59,8 @@ function parts(text: string): PartName[] {
   return partNames.filter(part => given.includes(part))
 }
 
-const examples = `
-Examples:
-  ageb bench
-  ageb bench --only train,inference --threads 1 --json
-  ageb bench --only train --width 128 --depth 6 --heads 4 --batch 128 --profile
-`
+const examples = [
+  'ageb bench',
+  'ageb bench --only train,inference --threads 1 --json',
+  'ageb bench --only train --width 128 --depth 6 --heads 4 --batch 128 --profile',
+]

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { RunFlags } from '../../cli/carry-out.js'
+import { addExamples } from '../../cli/examples.js'
 import { pluginOption } from '../../cli/options.js'
 import { addRunFlags } from '../../cli/run-flags.js'
 
@@ -15,17 +16,16 @@ export function demoCommand(program: Command): void {
     )
   addRunFlags(command)
     .addOption(pluginOption())
-    .addHelpText('after', examples)
     .action(async (flags: RunFlags) => {
       const { carryOut } = await import('../../cli/carry-out.js')
       const { beginningFrom, demoConfiguration } = await import('@ageb/workbench')
       await carryOut(command, flags, () => beginningFrom(demoConfiguration, 'demo'))
     })
+  addExamples(command, examples)
 }
 
-const examples = `
-Examples:
-  ageb demo
-  ageb demo --seed 2 --set poisoning.rate=0.05 attack.share=0.5
-  ageb demo --resume runs/demo-20250131-142501
-`
+const examples = [
+  'ageb demo',
+  'ageb demo --seed 2 --set poisoning.rate=0.05 attack.share=0.5',
+  'ageb demo --resume runs/demo-20250131-142501',
+]

@@ -1,8 +1,8 @@
 import { attackSettings, exportTrigger, type Monitor, type TensorNote } from '@ageb/workbench'
-import type { AttackFlags } from '../../cli/options.js'
+import type { AttackFlags, MachineFlags } from '../../cli/options.js'
 import { type Outcome, table } from '../../cli/output.js'
 
-export interface ExportFlags extends AttackFlags {
+export interface ExportFlags extends AttackFlags, MachineFlags {
   readonly out: string
   readonly batch: number
   readonly size?: number
@@ -10,11 +10,11 @@ export interface ExportFlags extends AttackFlags {
 
 /** Writes a trigger as an ONNX file, and tells its inputs and outputs. */
 export async function exported(
-  { out, batch, size, config, set, model, plugin }: ExportFlags,
+  { out, batch, size, config, set, model, plugin, threads, device }: ExportFlags,
   monitor: Monitor,
 ): Promise<Outcome> {
   const chosen = await attackSettings({ config, set, surrogate: model, plugins: plugin })
-  const data = await exportTrigger(out, chosen, { batch, side: size, monitor })
+  const data = await exportTrigger(out, chosen, { batch, side: size, threads, device, monitor })
   return {
     data,
     text: table([

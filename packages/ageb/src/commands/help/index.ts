@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
-import { type PluginFlags, pluginOption } from '../../cli/options.js'
+import { addExamples } from '../../cli/examples.js'
+import { jsonOption, type PluginFlags, pluginOption } from '../../cli/options.js'
 
 /** `ageb help`: of the program, of a command, or of the keys of configurations. */
 export function helpCommand(program: Command): void {
-  program
+  const command = program
     .command('help')
     .summary("help on a command, or on 'config': the keys that can be set")
     .description(
@@ -16,8 +17,7 @@ export function helpCommand(program: Command): void {
       'with config: train, backdoor, training, attack, attack.ageb, … (default: all in short)',
     )
     .addOption(pluginOption())
-    .option('--json', 'with config: print the keys as JSON')
-    .addHelpText('after', examples)
+    .addOption(jsonOption())
     .action(
       async (
         topic: string | undefined,
@@ -34,19 +34,20 @@ export function helpCommand(program: Command): void {
         const { UsageError } = await import('@ageb/workbench')
         if (keys !== undefined)
           throw new UsageError(`only 'config' has topics of its own: leave '${keys}' out`)
+        if (flags.json) throw new UsageError("only help on 'config' is printed as JSON: leave --json out")
         const command = topic === undefined ? program : program.commands.find(one => one.name() === topic)
         if (command) return command.outputHelp()
         const topics = [...program.commands.map(one => one.name()), 'config']
         throw new UsageError(`there is no help on '${topic}': choose one of ${topics.join(', ')}`)
       },
     )
+  addExamples(command, examples)
 }
 
-const examples = `
-Examples:
-  ageb help train
-  ageb help config
-  ageb help config attack.ageb
-  ageb help config training --json
-  ageb help config attack --plugin ./my-attack.js
-`
+const examples = [
+  'ageb help train',
+  'ageb help config',
+  'ageb help config attack.ageb',
+  'ageb help config training --json',
+  'ageb help config attack --plugin ./my-attack.js',
+]

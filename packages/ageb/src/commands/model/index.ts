@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
-import { wholeNumber } from '../../cli/options.js'
+import { addExamples } from '../../cli/examples.js'
+import { checkpointHelp, jsonOption, wholeNumber } from '../../cli/options.js'
 import type { ExportModelFlags } from './outcomes.js'
 
 /** `ageb model`: describes a checkpoint, or writes it in another format. */
@@ -9,15 +10,11 @@ export function modelCommand(program: Command): void {
     .summary('describe a checkpoint, or write it in another format')
     .description('Describe a checkpoint, or write it for transformers, transformers.js or ONNX Runtime.')
     .helpCommand(false)
-    .addHelpText('after', examples)
   command
     .command('info')
     .description('Print family, size, classes, preprocessing, blocks and history of a checkpoint.')
-    .argument(
-      '<model>',
-      'checkpoint: a folder, an ONNX file, a .pth file, a bundled name or owner/name on the hub',
-    )
-    .option('--json', 'print the result as JSON')
+    .argument('<model>', `checkpoint: ${checkpointHelp}`)
+    .addOption(jsonOption())
     .action(async (model: string, { json }: { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
@@ -28,10 +25,7 @@ export function modelCommand(program: Command): void {
     .command('export')
     .alias('convert')
     .description('Write a checkpoint in another format.')
-    .argument(
-      '<model>',
-      'checkpoint: a folder, an ONNX file, a .pth file, a bundled name or owner/name on the hub',
-    )
+    .argument('<model>', `checkpoint: ${checkpointHelp}`)
     .requiredOption('--out <folder>', 'the folder to write')
     .addOption(
       new Option(
@@ -47,19 +41,19 @@ export function modelCommand(program: Command): void {
         .default('float32'),
     )
     .option('--batch <n>', 'for onnx: images in each run (default: any number)', wholeNumber(1))
-    .option('--json', 'print the result as JSON')
+    .addOption(jsonOption())
     .action(async (model: string, flags: ExportModelFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
       const { exported } = await import('./outcomes.js')
       show(await exported(model, flags, terminal), flags.json)
     })
+  addExamples(command, examples)
 }
 
-const examples = `
-Examples:
-  ageb model info vit-cifar10
-  ageb model export vit-cifar10 --out for-transformers
-  ageb model export runs/my-vit/model --format onnx --out for-transformers-js
-  ageb model export ./deit-tiny --dtype float16 --out smaller
-`
+const examples = [
+  'ageb model info vit-cifar10',
+  'ageb model export vit-cifar10 --out for-transformers',
+  'ageb model export runs/my-vit/model --format onnx --out for-transformers-js',
+  'ageb model export ./deit-tiny --dtype float16 --out smaller',
+]

@@ -1,5 +1,13 @@
 import type { Command } from 'commander'
-import { addDataFlags, addMachineFlags, pluginOption, setHelp, wholeNumber } from '../../cli/options.js'
+import { addExamples } from '../../cli/examples.js'
+import {
+  addDataFlags,
+  addMachineFlags,
+  jsonOption,
+  pluginOption,
+  setHelp,
+  wholeNumber,
+} from '../../cli/options.js'
 import type { PlanFlags } from './outcome.js'
 
 /** `ageb plan`: the cost of a configuration. */
@@ -31,19 +39,18 @@ export function planCommand(program: Command): void {
     .option('--set <path=value...>', setHelp)
     .addOption(pluginOption())
   addMachineFlags(command)
-    .option('--json', 'print the result as JSON')
-    .addHelpText('after', examples)
+    .addOption(jsonOption())
     .action(async (config: string | undefined, flags: PlanFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
       const { planned } = await import('./outcome.js')
       show(await planned(config, flags, terminal), flags.json)
     })
+  addExamples(command, examples)
 }
 
-const examples = `
-Examples:
-  ageb plan my-experiment.yaml
-  ageb plan packages/workbench/configs/paper/vit-b16.yaml --data uoft-cs/cifar100 --gflops 10000
-  ageb plan --set model.image_size=224 model.patch_size=16 model.hidden_size=768 training.batchSize=8
-`
+const examples = [
+  'ageb plan my-experiment.yaml',
+  'ageb plan packages/workbench/configs/paper/vit-b16.yaml --data uoft-cs/cifar100 --gflops 10000',
+  'ageb plan --set model.image_size=224 model.patch_size=16 model.hidden_size=768 training.batchSize=8',
+]

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { addMachineFlags, wholeNumber } from '../../cli/options.js'
+import { addExamples } from '../../cli/examples.js'
+import { addMachineFlags, checkpointHelp, jsonOption, wholeNumber } from '../../cli/options.js'
 import type { PredictFlags } from './outcome.js'
 
 /** `ageb predict`: classifies pictures. */
@@ -9,28 +10,24 @@ export function predictCommand(program: Command): void {
     .summary('predict the classes of pictures')
     .description(
       "Predict the classes of pictures with a checkpoint. They are resized, cropped and normalized as the checkpoint's " +
-        'preprocessor_config.json says, with the same pixel values as in transformers.',
+        'preprocessor_config.json says, with the same pixel values as in transformers. --json also prints all logits.',
     )
-    .argument(
-      '<model>',
-      'checkpoint: a folder, an ONNX file, a .pth file, a bundled name or owner/name on the hub',
-    )
+    .argument('<model>', `checkpoint: ${checkpointHelp}`)
     .argument('<pictures...>', 'PNG, JPEG or WebP files, or folders with such files')
     .option('--top <n>', 'number of classes to print for each picture', wholeNumber(1), 5)
-  addMachineFlags(command, 'cpu')
-    .option('--json', 'print the result as JSON, with all logits')
-    .addHelpText('after', examples)
+  addMachineFlags(command, { threads: 'all cores', device: 'cpu' })
+    .addOption(jsonOption())
     .action(async (model: string, pictures: string[], flags: PredictFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
       const { predicted } = await import('./outcome.js')
       show(await predicted(model, pictures, flags, terminal), flags.json)
     })
+  addExamples(command, examples)
 }
 
-const examples = `
-Examples:
-  ageb predict vit-cifar10 photo.png
-  ageb predict ./deit-tiny photos/ --top 1
-  ageb predict ./swin-tiny photo.jpg --json
-`
+const examples = [
+  'ageb predict vit-cifar10 photo.png',
+  'ageb predict ./deit-tiny photos/ --top 1',
+  'ageb predict ./swin-tiny photo.jpg --json',
+]

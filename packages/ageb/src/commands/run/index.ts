@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { RunFlags } from '../../cli/carry-out.js'
+import { addExamples } from '../../cli/examples.js'
 import { pluginOption } from '../../cli/options.js'
 import { addRunFlags } from '../../cli/run-flags.js'
 
@@ -16,7 +17,6 @@ export function runCommand(program: Command): void {
     .argument('[config]', "a configuration file, or an attack: 'ageb attack list' shows them")
   addRunFlags(command)
     .addOption(pluginOption())
-    .addHelpText('after', examples)
     .action(async (config: string | undefined, flags: RunFlags) => {
       const { carryOut } = await import('../../cli/carry-out.js')
       const { beginningOf, UsageError } = await import('@ageb/workbench')
@@ -26,12 +26,12 @@ export function runCommand(program: Command): void {
         return beginningOf(config, flags.plugin)
       })
     })
+  addExamples(command, examples)
 }
 
-const examples = `
-Examples:
-  ageb run badnets
-  ageb run ageb --set attack.preset=paper
-  ageb run experiment.yaml --seed 3 --out runs/seed-3
-  ageb run --resume runs/experiment-20250131-142501
-`
+const examples = [
+  'ageb run badnets',
+  'ageb run ageb --set attack.preset=paper',
+  'ageb run experiment.yaml --seed 3 --out runs/seed-3',
+  'ageb run --resume runs/experiment-20250131-142501',
+]

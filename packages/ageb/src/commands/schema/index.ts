@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { type PluginFlags, pluginOption } from '../../cli/options.js'
+import { addExamples } from '../../cli/examples.js'
+import { jsonOption, type PluginFlags, pluginOption } from '../../cli/options.js'
 
 interface SchemaFlags extends PluginFlags {
   readonly out?: string
@@ -8,7 +9,7 @@ interface SchemaFlags extends PluginFlags {
 
 /** `ageb schema`: the JSON Schema of configuration files. */
 export function schemaCommand(program: Command): void {
-  program
+  const command = program
     .command('schema')
     .summary('print the JSON Schema of configuration files, for editors')
     .description(
@@ -19,8 +20,7 @@ export function schemaCommand(program: Command): void {
     .argument('[kind]', 'only for configurations of this kind: train or backdoor (default: both)')
     .option('--out <file>', 'write the schema to a file')
     .addOption(pluginOption())
-    .option('--json', 'print the result as JSON, in one line')
-    .addHelpText('after', examples)
+    .addOption(jsonOption())
     .action(async (kind: string | undefined, { out, json, plugin }: SchemaFlags) => {
       const { attacksOf, configurationSchema, knownAttacks, writeFileWhole } = await import('@ageb/workbench')
       const { show, table } = await import('../../cli/output.js')
@@ -31,11 +31,7 @@ export function schemaCommand(program: Command): void {
       await writeFileWhole(out, `${text}\n`)
       show({ data: { schema: out }, text: table([['schema', out]]) }, json)
     })
+  addExamples(command, examples)
 }
 
-const examples = `
-Examples:
-  ageb schema --out ageb.schema.json
-  ageb schema backdoor
-  ageb schema train --json
-`
+const examples = ['ageb schema --out ageb.schema.json', 'ageb schema backdoor', 'ageb schema train --json']

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { wholeNumber } from '../../cli/options.js'
+import { addExamples } from '../../cli/examples.js'
+import { jsonOption, wholeNumber } from '../../cli/options.js'
 import type { PruneFlags, StoreFlags } from './store.js'
 
 /** `ageb store`: the results of slow work that are kept to be used again. */
@@ -12,12 +13,11 @@ export function storeCommand(program: Command): void {
         'They are in the folder that AGEB_STORE names, otherwise in the folder of the cache.',
     )
     .helpCommand(false)
-    .addHelpText('after', examples)
   command
     .command('list')
     .description('List what is stored, most recently used first, and work that was not finished.')
     .option('--stage <name>', 'only results of this stage')
-    .option('--json', 'print the result as JSON')
+    .addOption(jsonOption())
     .action(async (flags: StoreFlags) => {
       const { show } = await import('../../cli/output.js')
       const { list } = await import('./store.js')
@@ -27,7 +27,7 @@ export function storeCommand(program: Command): void {
     .command('verify')
     .description('Read all stored results, compare their digests and remove the damaged ones.')
     .option('--stage <name>', 'only results of this stage')
-    .option('--json', 'print the result as JSON')
+    .addOption(jsonOption())
     .action(async (flags: StoreFlags) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
@@ -49,12 +49,13 @@ export function storeCommand(program: Command): void {
     .option('--unfinished', 'also remove what interrupted work is resumed from')
     .option('--stage <name>', 'only results of this stage')
     .option('--dry-run', 'remove nothing, only list what would be removed')
-    .option('--json', 'print the result as JSON')
+    .addOption(jsonOption())
     .action(async (flags: PruneFlags) => {
       const { show } = await import('../../cli/output.js')
       const { prune } = await import('./store.js')
       show(await prune(flags), flags.json)
     })
+  addExamples(command, examples)
 }
 
 const units: Record<string, number> = {
@@ -77,10 +78,9 @@ function byteSize(text: string): number {
   throw new InvalidArgumentError('It must be a number with a unit, such as 500MB or 20GiB.')
 }
 
-const examples = `
-Examples:
-  ageb store list
-  ageb store verify
-  ageb store prune --older-than 30 --dry-run
-  ageb store prune --max-size 20GiB
-`
+const examples = [
+  'ageb store list',
+  'ageb store verify',
+  'ageb store prune --older-than 30 --dry-run',
+  'ageb store prune --max-size 20GiB',
+]

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { RunFlags } from '../../cli/carry-out.js'
+import { addExamples } from '../../cli/examples.js'
 import { addRunFlags } from '../../cli/run-flags.js'
 
 interface TrainFlags extends RunFlags {
@@ -19,28 +20,26 @@ export function trainCommand(program: Command): void {
     .option('--config <file>', 'configuration file of kind train (default: the defaults of every key)')
     .option(
       '--from <checkpoint>',
-      'checkpoint to fine-tune: a folder, a bundled name or owner/name on the hub',
+      'checkpoint to fine-tune: a folder, a .pth file, a bundled name or owner/name on the hub (default: none, a new model)',
     )
-  addRunFlags(command)
-    .addHelpText('after', examples)
-    .action(async (flags: TrainFlags) => {
-      const { carryOut } = await import('../../cli/carry-out.js')
-      const { readConfiguration, UsageError } = await import('@ageb/workbench')
-      await carryOut(command, flags, async () => {
-        const read = flags.config === undefined ? {} : await readConfiguration(flags.config)
-        const where = flags.config ?? 'the configuration'
-        if (read.kind !== undefined && read.kind !== 'train') {
-          throw new UsageError(`${where}: its kind is ${JSON.stringify(read.kind)}: use 'ageb run ${where}'`)
-        }
-        const from = flags.from === undefined ? {} : { from: flags.from }
-        return { name: 'train', where, configuration: { ...read, ...from, kind: 'train' } }
-      })
+  addRunFlags(command).action(async (flags: TrainFlags) => {
+    const { carryOut } = await import('../../cli/carry-out.js')
+    const { readConfiguration, UsageError } = await import('@ageb/workbench')
+    await carryOut(command, flags, async () => {
+      const read = flags.config === undefined ? {} : await readConfiguration(flags.config)
+      const where = flags.config ?? 'the configuration'
+      if (read.kind !== undefined && read.kind !== 'train') {
+        throw new UsageError(`${where}: its kind is ${JSON.stringify(read.kind)}: use 'ageb run ${where}'`)
+      }
+      const from = flags.from === undefined ? {} : { from: flags.from }
+      return { name: 'train', where, configuration: { ...read, ...from, kind: 'train' } }
     })
+  })
+  addExamples(command, examples)
 }
 
-const examples = `
-Examples:
-  ageb train --set training.epochs=3 model.num_hidden_layers=4
-  ageb train --data uoft-cs/cifar10 --out runs/cifar10
-  ageb train --from vit-cifar10 --data ./my-images --seed 2
-`
+const examples = [
+  'ageb train --set training.epochs=3 model.num_hidden_layers=4',
+  'ageb train --data uoft-cs/cifar10 --out runs/cifar10',
+  'ageb train --from vit-cifar10 --data ./my-images --seed 2',
+]

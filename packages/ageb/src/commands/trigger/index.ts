@@ -1,10 +1,18 @@
 import type { Command } from 'commander'
-import { deviceOption, pluginOption, setHelp, sizeOption } from '../../cli/options.js'
+import { addExamples } from '../../cli/examples.js'
+import {
+  addMachineFlags,
+  checkpointHelp,
+  jsonOption,
+  pluginOption,
+  setHelp,
+  sizeOption,
+} from '../../cli/options.js'
 import type { TriggerFlags } from './outcome.js'
 
 /** `ageb trigger`: one image with the trigger, and the stages of the trigger. */
 export function triggerCommand(program: Command): void {
-  program
+  const command = program
     .command('trigger')
     .summary('add the trigger to one image')
     .description(
@@ -14,7 +22,7 @@ export function triggerCommand(program: Command): void {
     .argument('<image>', 'PNG, JPEG, WebP, …')
     .option(
       '--model <checkpoint>',
-      "surrogate: a folder, an ONNX file, a bundled name or owner/name on the hub (default: the configuration's); without --config, the victim, too",
+      `surrogate: ${checkpointHelp}; without --config, the victim, too (default: the configuration's)`,
     )
     .option('--out <folder>', 'folder for the pictures', '.')
     .option('--config <file>', 'configuration of kind backdoor (default: that of ageb demo)')
@@ -23,22 +31,21 @@ export function triggerCommand(program: Command): void {
       '--label <class>',
       "the image's true class, name or index, if the attack computes its loss with it",
     )
-    .addOption(deviceOption())
     .addOption(pluginOption())
     .option('--set <path=value...>', setHelp)
-    .option('--json', 'print the result as JSON')
-    .addHelpText('after', examples)
+  addMachineFlags(command, { threads: "the configuration's, or else 1" })
+    .addOption(jsonOption())
     .action(async (image: string, flags: TriggerFlags & { json?: boolean }) => {
       const { show } = await import('../../cli/output.js')
       const { terminal } = await import('../../cli/terminal.js')
       const { triggered } = await import('./outcome.js')
       show(await triggered(image, flags, terminal), flags.json)
     })
+  addExamples(command, examples)
 }
 
-const examples = `
-Examples:
-  ageb trigger cat.png --out pictures
-  ageb trigger cat.png --set attack.share=0.5 attack.keep=0
-  ageb trigger cat.png --model runs/my-vit/model --json
-`
+const examples = [
+  'ageb trigger cat.png --out pictures',
+  'ageb trigger cat.png --set attack.share=0.5 attack.keep=0',
+  'ageb trigger cat.png --model runs/my-vit/model --json',
+]

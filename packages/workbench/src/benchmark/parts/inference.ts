@@ -1,5 +1,5 @@
 import { classifierGraph, mapBatches } from '@ageb/lab'
-import { type Runtime, toOnnx } from 'onnxgrad'
+import { forDevice, type Runtime, toOnnx } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { peakRssMiB } from '../../stages/memory.js'
 import { paceOf } from '../../stages/speed.js'
@@ -9,7 +9,7 @@ import { benchModel, benchWeights, noise } from './subject.js'
 
 /** Predicts the classes of a batch of images, as `ageb eval` does. */
 export async function benchInference(settings: BenchSettings): Promise<PartResults['inference']> {
-  const runtime = startRuntime({ threads: settings.threads })
+  const runtime = startRuntime(settings)
   const { forward, graph } = await loadForward(runtime, settings)
   const pace = paceOf(await timed(settings.seconds, forward), settings.batch, graph)
   await runtime.close()
@@ -21,6 +21,6 @@ export async function loadForward(runtime: Runtime, settings: BenchSettings) {
   const model = benchModel(settings)
   const images = noise(settings, settings.batch)
   const graph = classifierGraph(model, benchWeights(model), settings.batch)
-  const session = await runtime.load(toOnnx(graph))
+  const session = await runtime.load(toOnnx(forDevice(graph, await runtime.device())))
   return { graph, forward: () => mapBatches(session, images, settings.batch, () => {}) }
 }

@@ -25,7 +25,7 @@ const configOf = ({ batch, microBatches }: BenchSettings) =>
 
 /** A training on noise, with augmentation as in `ageb train`. */
 export async function benchTrain(settings: BenchSettings): Promise<PartResults['train']> {
-  const runtime = startRuntime({ threads: settings.threads })
+  const runtime = startRuntime(settings)
   const seconds: number[] = []
   let [start, last] = [0, 0]
   await trainUntil(runtime, settings, step => {
@@ -44,7 +44,7 @@ export async function benchTrain(settings: BenchSettings): Promise<PartResults['
 /** The runtime's profile of a few steps of the same training. */
 export async function benchProfile(settings: BenchSettings): Promise<PartResults['profile']> {
   const folder = await mkdtemp(path.join(tmpdir(), 'ageb-profile-'))
-  const runtime = startRuntime({ threads: settings.threads })
+  const runtime = startRuntime(settings)
   const profiling: Runtime = {
     ...runtime,
     load: (model, options) => runtime.load(model, { ...options, profile: path.join(folder, 'step') }),

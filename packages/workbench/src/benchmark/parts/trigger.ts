@@ -1,5 +1,5 @@
 import { ageb, mapBatches, programGraph, surrogateOf } from '@ageb/lab'
-import { toOnnx } from 'onnxgrad'
+import { forDevice, toOnnx } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { peakRssMiB } from '../../stages/memory.js'
 import { paceOf, WARM_UP } from '../../stages/speed.js'
@@ -18,8 +18,8 @@ export async function benchTrigger(settings: BenchSettings): Promise<PartResults
   const context = { seed: 1, height, width, classes: classNames.length, surrogate }
   const program = ageb.configure({ gradient: 'pixel' }).trigger(context, {})
   const { graph } = programGraph(program, { batch, height, width })
-  const runtime = startRuntime({ threads: settings.threads })
-  const session = await runtime.load(toOnnx(graph))
+  const runtime = startRuntime(settings)
+  const session = await runtime.load(toOnnx(forDevice(graph, await runtime.device())))
   const apply = () => mapBatches(session, images, batch, () => {})
   const pace = paceOf(await timed(seconds, apply), batch, graph)
   // Before there is a second session.
