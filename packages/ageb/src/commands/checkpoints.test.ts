@@ -66,7 +66,7 @@ describe('a model on the hub', () => {
     for (const file of readdirSync(fixture('vit-sharded')))
       files.set(file, readFileSync(path.join(fixture('vit-sharded'), file)))
     files.set('pytorch_model.bin', Buffer.from('weights of another format'))
-    hub = await startTestHub(`models/${name}`, files)
+    hub = await startTestHub({ [`models/${name}`]: files })
   })
   afterAll(() => hub.close())
   beforeEach(() => {

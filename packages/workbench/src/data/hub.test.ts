@@ -36,7 +36,7 @@ beforeAll(async () => {
     files.set(`data/${name}.parquet`, readFileSync(path))
   }
   files.set('README.md', Buffer.from('a data set'))
-  hub = await startTestHub(`datasets/${repo}`, files)
+  hub = await startTestHub({ [`datasets/${repo}`]: files })
 })
 afterAll(() => {
   hub.close()
@@ -118,7 +118,7 @@ describe('a data set on the hub', () => {
       ['coarse/train/0000.parquet', parquet],
       ['pictures/dev/cat/1.jpg', Buffer.from('no image')],
     ])
-    const second = await startTestHub('datasets/somebody/several', others)
+    const second = await startTestHub({ 'datasets/somebody/several': others })
     process.env.HF_ENDPOINT = second.url
     try {
       const monitor = listener()

@@ -27,13 +27,13 @@ export function noisePng(side: number, label: number, seed: number): Promise<Buf
 /** Writes a data set of noise into a new folder: `train` and `test` images a split. */
 export async function writeDataset(
   folder: string,
-  { classes = ['a', 'b'], side = 8, train = 48, test = 24 } = {},
+  { classes = ['a', 'b'], side = 8, train = 48, test = 24, labelColumn = 'label' } = {},
 ): Promise<void> {
   mkdirSync(folder, { recursive: true })
   const header = {
     imageColumn: 'image',
-    labelColumn: 'label',
-    huggingface: huggingfaceMetadata('image', 'label', classes),
+    labelColumn,
+    huggingface: huggingfaceMetadata('image', labelColumn, classes),
   }
   for (const [split, count] of Object.entries({ train, test })) {
     const rows: ImageRow[] = []

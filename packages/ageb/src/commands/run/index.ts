@@ -33,5 +33,5 @@ const examples = [
   'ageb run badnets',
   'ageb run ageb --set attack.preset=paper',
   'ageb run experiment.yaml --seed 3 --out runs/seed-3',
-  'ageb run --resume runs/experiment-20250131-142501',
+  'ageb run --resume runs/badnets-20250131-142501',
 ]
