@@ -17,7 +17,7 @@ export type Json =
  * SHA-256 of a list of values, hexadecimal. Each counts with its kind and length, so that no two lists run into each
  * other; the order of an object's keys does not matter, and a key whose value is undefined counts as absent.
  *
- * @example digestOf('subset', source.id, Int32Array.of(1, 5))
+ * @example digestOf('subset', 'the id of a source', Int32Array.of(1, 5))
  */
 export function digestOf(...parts: readonly Digestible[]): string {
   const hash = sha256.create()

@@ -44,6 +44,7 @@ export async function fillFolder(folder: string): Promise<TestHub> {
   for (const name of ['my-attack.js', 'experiment.yaml'])
     cpSync(path.join(root, 'examples', 'plugin-attack', name), at(name))
   writeFileSync(at('my-experiment.yaml'), readmeExperiment())
+  writeFileSync(at('train.yaml'), 'kind: train\n')
   writeFileSync(at('package.json'), '{ "private": true, "type": "module" }\n')
   for (const name of ['node_modules', 'packages', 'tools']) symlinkSync(path.join(root, name), at(name))
 

@@ -26,7 +26,7 @@ export interface PluginSources {
  * @throws UsageError if a module is not there; InputError if it fails, exports no attack, or one whose name is taken
  *
  * @example
- * const mine = { kind: 'backdoor', plugins: ['./my-attack.js'], attack: 'mine' }
+ * const mine = { kind: 'backdoor', plugins: ['./my-attack.js'], attack: 'corner-checkerboard' }
  * const { configuration, plugins } = await loadPlugins(mine, 'here', { folder: '.' })
  * const resolved = await resolveConfiguration(configuration, 'here', plugins)
  */

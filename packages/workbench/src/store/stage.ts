@@ -26,13 +26,17 @@ export interface StageContext {
  * exactly what its maker got.
  *
  * @example
- * const decode: Stage<{ files: string[]; digest: string }, Uint8Array> = {
+ * const decode: Stage<{ file: string; digest: string }, Uint8Array> = {
  *   name: 'decode',
  *   version: 1,
- *   key: ({ digest }) => ({ files: digest }),
- *   run: async ({ files }, { folder }) => writeFile(join(folder, 'pixels.bin'), await pixelsOf(files)),
- *   open: folder => readFile(join(folder, 'pixels.bin')),
+ *   key: ({ digest }) => ({ file: digest }),
+ *   run: async ({ file }, { folder }) => {
+ *     const { pixels } = await decodeRgb(await readFile(file))
+ *     await writeFile(path.join(folder, 'pixels.bin'), pixels)
+ *   },
+ *   open: folder => readFile(path.join(folder, 'pixels.bin')),
  * }
+ * const input = { file: 'cat.png', digest: digestOf(await readFile('cat.png')) }
  * const { output, key } = await runStage(decode, input, { store: new FolderStore() })
  */
 export interface Stage<I, O> {

@@ -43,7 +43,7 @@ export interface ExportTriggerOptions extends RuntimeChoice {
  * Writes a trigger as one ONNX file that any ONNX Runtime runs, for images of the victim's size.
  *
  * @example
- * const { inputs } = await exportTrigger('trigger.onnx', await attackSettings({ set: ['attack=blend'] }))
+ * const { inputs } = await exportTrigger('trigger.onnx', await attackSettings({ set: ['attack=blended'] }))
  * @param out the file, whose folder is made if need be
  * @throws InputError if the surrogate or the victim is amiss
  */
