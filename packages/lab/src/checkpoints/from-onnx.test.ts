@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { Graph, InputError, reduceMean, reshape, softmax, toOnnx, type Value } from 'onnxgrad'
+import { Graph, InputError, reduceMean, reshape, sigmoid, softmax, toOnnx, type Value } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import { evaluate, numbers } from 'onnxgrad/testing'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -159,6 +159,32 @@ describe('a classifier in ONNX', () => {
         'images of 16×16 are taken',
     ])
     expect(read.problemType).toBe('multi_label_classification')
+  })
+
+  it('that ends in a sigmoid or a softmax gives what these are computed from, and says which it is', async () => {
+    const ending = (end: (logits: Value) => Value) => {
+      const graph = new Graph()
+      const pixels = graph.input('pixels', 'float32', [1, 3, 8, 8])
+      graph.output('probabilities', end(reduceMean(pixels, [2, 3])))
+      return toOnnx(graph)
+    }
+    const read = (end: (logits: Value) => Value, config = '{}') =>
+      fromOnnx({ onnx: ending(end), 'config.json': config }, 'model.onnx')
+    const plain = read(logits => logits)
+    const several = read(sigmoid)
+    const one = read(logits => softmax(logits, -1))
+    expect([plain, several, one].map(({ problemType }) => problemType)).toEqual([
+      undefined,
+      'multi_label_classification',
+      undefined,
+    ])
+    const logits = ({ model, weights }: Checkpoint) => classify(runtime, model, weights, tinyImages(1, 1, 8))
+    const wanted = await logits(plain)
+    expect(await logits(several)).toEqual(wanted)
+    expect(await logits(one)).toEqual(wanted)
+    // What is written beside the file holds.
+    const said = '{"problem_type": "single_label_classification"}'
+    expect(read(sigmoid, said).problemType).toBe('single_label_classification')
   })
 
   it('takes blue, green, red where its preprocessor says so', async () => {

@@ -63,7 +63,8 @@ export function fromOnnx(files: OnnxFiles, file: string): ReadCheckpoint {
     model,
     weights: weightsOf(onnx, model, file),
     provenance: described.provenance ?? historyOf(onnx),
-    problemType: described.problemType,
+    // What the file does decides, where nothing beside it says.
+    problemType: described.problemType ?? (model.endsInSigmoid ? 'multi_label_classification' : undefined),
     remarks: otherSize(described.side, preprocessing && inputSide(preprocessing), `${folder}/config.json`),
     preprocessing: preprocessing ?? preprocessingOf({ size: model.imageSize }, file),
   }

@@ -9,6 +9,12 @@ const MOST_LEADING = 8
 /** Images of the graph that is built to look at, where the file leaves their number free; unlike 1, it can be told apart. */
 const PROBE = 2
 
+/** A model that was read from a file. */
+export interface ImportedModel extends Model {
+  /** The file gives each class a probability of its own: it ends in a sigmoid. */
+  readonly endsInSigmoid: boolean
+}
+
 /**
  * An image classifier that another program wrote, as a model: normalization is put before it, its attention is found.
  *
@@ -25,7 +31,7 @@ export function importedModel(
   file: OnnxModel,
   task: Omit<Task, 'classNames'> & { readonly classNames?: readonly string[] | undefined },
   imageSize?: number,
-): Model {
+): ImportedModel {
   const { input, fixedBatch, side } = pixelInput(file, imageSize)
   const normalization = normalizationOf({ ...task, classNames: [] })
   const build = (parameters: Readonly<Record<string, Value>>, pixels: Value) => {
@@ -34,10 +40,11 @@ export function importedModel(
       { [input]: normalize(pixels, normalization) },
       parameters,
     )
-    const logits = logitsOf(outputs)
+    const { logits, last } = logitsOf(outputs)
     const feeding = ancestors(logits)
     return {
       logits,
+      last,
       features: headInput(logits, pixels),
       inner: [...new Set(values.values())].filter(value => feeding.has(value)),
     }
@@ -55,6 +62,7 @@ export function importedModel(
     imageSize: side,
     ...(fixedBatch !== undefined && { fixedBatch }),
     classNames,
+    endsInSigmoid: found.last === 'Sigmoid',
     parameters: Object.fromEntries(
       Object.entries(file.parameters).map(([name, { shape }]) => [
         name,
@@ -104,8 +112,11 @@ function pixelInput({ inputs }: OnnxModel, imageSize: number | undefined) {
   return { input: input.name, side, fixedBatch: typeof batch === 'number' ? batch : undefined }
 }
 
-/** The output called logits, or the first that could be; what a softmax at the end is computed from. */
-function logitsOf(outputs: Readonly<Record<string, Value>>): Value {
+/**
+ * The output called logits, or the first that could be. If it is that of a softmax or a sigmoid, what this is computed
+ * from.
+ */
+function logitsOf(outputs: Readonly<Record<string, Value>>): { logits: Value; last: string | undefined } {
   const { logits } = outputs
   const found =
     logits ?? Object.values(outputs).find(({ dtype, shape }) => dtype === 'float32' && shape.length === 2)
@@ -113,7 +124,8 @@ function logitsOf(outputs: Readonly<Record<string, Value>>): Value {
     const names = Object.entries(outputs).map(([name, { shape }]) => `${name} [${shape.join(', ')}]`)
     throw new InputError(`the file gives ${names.join(', ')}: a classifier gives logits [batch, classes]`)
   }
-  return found.producer?.definition.name === 'Softmax' ? found.producer.inputs[0]! : found
+  const last = found.producer?.definition.name
+  return { logits: last === 'Softmax' || last === 'Sigmoid' ? found.producer!.inputs[0]! : found, last }
 }
 
 /** Everything that a value is computed from, with itself. */
