@@ -1,6 +1,7 @@
 import type { ImageSize } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import sharp, { type OutputInfo, type Sharp } from 'sharp'
+import { colourUnderneath } from './gif-transparency.js'
 import { readImageHeader } from './image-header.js'
 import { upscalerFor } from './upscale.js'
 
@@ -32,11 +33,12 @@ const reading = { limitInputPixels: maxPixels, failOn: 'error', ignoreIcc: true 
  */
 export async function decodeRgb(encoded: Uint8Array, size?: ImageSize): Promise<RgbImage> {
   const header = readImageHeader(encoded)
-  // Reading the header in full costs as much as decoding a small image, so it is done only where it tells something.
-  const { space, pages: frames = 1 } =
-    header.inks === undefined || header.mayHavePages ? await sharp(encoded, reading).metadata() : {}
-  if (header.inks || space === 'cmyk') return { ...(await decodeInks(encoded, size)), frames }
   const { plain } = header
+  // Reading the header in full costs as much as decoding a small image, so it is done only where it tells something.
+  const known = header.inks === undefined || header.mayHavePages || header.mayBeTransparent
+  const { space, pages: frames = 1, hasAlpha = false } = known ? await sharp(encoded, reading).metadata() : {}
+  if (header.inks || space === 'cmyk') return { ...(await decodeInks(encoded, size)), frames }
+  if (hasAlpha) return { ...(await decodeTransparent(encoded, size)), frames }
   const upscale = plain && size && isLarger(size, plain) ? await upscalerFor(plain, size) : undefined
   if (!upscale || !size) return { ...(await toRgb(sharp(encoded, reading).autoOrient(), size)), frames }
   const { data, info } = await rawRgb(sharp(encoded, reading))
@@ -117,6 +119,17 @@ async function rawRgb(image: Sharp): Promise<{ data: Uint8Array; info: OutputInf
   return { data, info }
 }
 
+/** Transparency is dropped before the image is resized: otherwise it would be weighed by its opacity. */
+async function decodeTransparent(
+  encoded: Uint8Array,
+  size: ImageSize | undefined,
+): Promise<ImageSize & { pixels: Uint8Array }> {
+  const image = sharp(encoded, reading).autoOrient()
+  const underneath = colourUnderneath(encoded)
+  const { data, info } = await rawRgb(underneath ? image.flatten({ background: underneath }) : image)
+  return toSize(data, info, size)
+}
+
 async function decodeInks(
   encoded: Uint8Array,
   size: ImageSize | undefined,
@@ -128,9 +141,20 @@ async function decodeInks(
     .raw()
     .toBuffer({ resolveWithObject: true })
   const lights = cmykToRgb(data)
-  const { height, width } = info
-  if (!size || isEqual(size, info)) return { height, width, pixels: toPlanar(lights) }
-  return { height: size.height, width: size.width, pixels: await resized(lights, info, size) }
+  return toSize(lights, info, size)
+}
+
+async function toSize(
+  interleaved: Uint8Array,
+  { height, width }: ImageSize,
+  size: ImageSize | undefined,
+): Promise<ImageSize & { pixels: Uint8Array }> {
+  if (!size || isEqual(size, { height, width })) return { height, width, pixels: toPlanar(interleaved) }
+  return {
+    height: size.height,
+    width: size.width,
+    pixels: await resized(interleaved, { height, width }, size),
+  }
 }
 
 /** Four interleaved inks to three interleaved lights: what neither the ink nor black takes away. */

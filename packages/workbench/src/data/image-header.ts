@@ -6,6 +6,8 @@ export interface ImageHeader {
   readonly inks: boolean | undefined
   /** Whether it may hold several pictures. */
   readonly mayHavePages: boolean
+  /** Whether some of it may be transparent. */
+  readonly mayBeTransparent: boolean
   /** Its size, if it is 8-bit RGB or grey, opaque and not to be turned. */
   readonly plain?: ImageSize | undefined
 }
@@ -18,17 +20,18 @@ export function readImageHeader(encoded: Uint8Array): ImageHeader {
     if (view.getUint32(0) === 0x89504e47) return pngHeader(view)
   } catch {
     // Cut short: the decoder will say so.
-    return { inks: false, mayHavePages: false }
+    return { inks: false, mayHavePages: false, mayBeTransparent: false }
   }
   const head = Buffer.from(encoded.subarray(0, 21)).toString('latin1')
-  if (/^(GIF8|II[*+]\0|MM\0[*+])/.test(head)) return { inks: undefined, mayHavePages: true }
+  if (/^(GIF8|II[*+]\0|MM\0[*+])/.test(head))
+    return { inks: undefined, mayHavePages: true, mayBeTransparent: true }
   const isAnimated = /^RIFF.{4}WEBPVP8X/s.test(head) && (head.charCodeAt(20) & 0x02) !== 0
-  return { inks: false, mayHavePages: isAnimated }
+  return { inks: false, mayHavePages: isAnimated, mayBeTransparent: true }
 }
 
 function jpegHeader(view: DataView): ImageHeader {
   let hasExif = false
-  let header: ImageHeader = { inks: false, mayHavePages: false }
+  let header: ImageHeader = { inks: false, mayHavePages: false, mayBeTransparent: false }
   for (let at = 2; at + 4 <= view.byteLength; ) {
     const marker = view.getUint16(at)
     if (marker === 0xffff) {
@@ -44,7 +47,7 @@ function jpegHeader(view: DataView): ImageHeader {
       const [depth, height, width] = [view.getUint8(at + 4), view.getUint16(at + 5), view.getUint16(at + 7)]
       const components = view.getUint8(at + 9)
       const isPlain = depth === 8 && (components === 1 || components === 3)
-      header = { inks: components === 4, mayHavePages: false, ...(isPlain && { plain: { height, width } }) }
+      header = { ...header, inks: components === 4, ...(isPlain && { plain: { height, width } }) }
     }
     at += 2 + (isAlone ? 0 : view.getUint16(at + 2))
   }
@@ -52,7 +55,7 @@ function jpegHeader(view: DataView): ImageHeader {
 }
 
 function pngHeader(view: DataView): ImageHeader {
-  const none: ImageHeader = { inks: false, mayHavePages: false }
+  const none: ImageHeader = { inks: false, mayHavePages: false, mayBeTransparent: true }
   const [width, height] = [view.getUint32(16), view.getUint32(20)]
   const [depth, colour] = [view.getUint8(24), view.getUint8(25)]
   if (depth !== 8 || ![0, 2, 3].includes(colour)) return none
@@ -61,5 +64,5 @@ function pngHeader(view: DataView): ImageHeader {
     // tRNS: transparency; eXIf: perhaps an orientation.
     if (kind === 0x74524e53 || kind === 0x65584966) return none
   }
-  return { ...none, plain: { height, width } }
+  return { ...none, mayBeTransparent: false, plain: { height, width } }
 }

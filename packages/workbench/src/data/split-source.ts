@@ -5,7 +5,7 @@ import { PixelFile } from './pixel-file.js'
 import type { StoredSplit, Watched } from './stored-images.js'
 
 /** Raise it whenever the same files would decode to other bytes. */
-const decoderVersion = 2
+const decoderVersion = 3
 
 /** Splits that take no more than this decoded are kept in memory. */
 const residentLimit = 2 ** 28

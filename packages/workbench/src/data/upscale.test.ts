@@ -57,8 +57,12 @@ describe('an image that is enlarged', () => {
     'transparent WebP': () => raw(4).webp(),
   }
 
-  it.each(Object.entries(kinds))('is what sharp makes of it in one go: %s', async (_, kind) => {
+  it.each(Object.entries(kinds))('is what sharp makes of it: %s', async (_, kind) => {
     const encoded = await kind().toBuffer()
+    const image = () => sharp(encoded, { ignoreIcc: true })
+    // Transparency is dropped first: sharp would weigh each pixel by its opacity.
+    const { hasAlpha } = await image().metadata()
+    const opaque = hasAlpha ? sharp(await image().removeAlpha().png().toBuffer()) : image()
     for (const [height, width] of [
       [48, 48],
       [25, 90],
@@ -68,10 +72,10 @@ describe('an image that is enlarged', () => {
       [20, 30],
       [7, 9],
     ] as const) {
-      const expected = await sharp(encoded, { ignoreIcc: true })
+      const expected = await opaque
+        .clone()
         .autoOrient()
         .resize(lanczos(height, width))
-        .removeAlpha()
         .toColourspace('srgb')
         .raw()
         .toBuffer()
