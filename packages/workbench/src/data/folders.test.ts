@@ -61,6 +61,29 @@ describe('folders of images', () => {
     expect(await splitSize(dataset, 'train')).toEqual({ count: 4, classes: 3 })
   })
 
+  it('may hold images of any sizes, which become squares, and empty folders, which are no classes', async () => {
+    const mixed = join(folder, 'mixed')
+    await writeImages(mixed, { 'Train/a/1.png': 10, 'Train/b/more/2.png': 20, 'val/b/3.png': 30 })
+    mkdirSync(join(mixed, 'Train', 'c'))
+    const background = { r: 90, g: 90, b: 90 }
+    const wide = sharp({ create: { width: 30, height: 7, channels: 3, background } })
+    await wide.jpeg().toFile(join(mixed, 'Train', 'a', 'WIDE.JPG'))
+    const monitor = listener()
+    const options = { dataset: mixed, splits: ['train', 'test'] as const, size: 8, monitor }
+    const [train, test] = await openSplits(options)
+    expect([train.split, test.split]).toEqual(['Train', 'val'])
+    expect([train.classNames, [...train.labels], [...test.labels]]).toEqual([['a', 'b'], [0, 0, 1], [1]])
+    expect(monitor.said.slice(0, 2)).toEqual([
+      "mixed: the split 'Train' is taken for 'train'.",
+      "mixed: the split 'val' is taken for 'test'.",
+    ])
+    const set = await readAll(train)
+    expect(set).toMatchObject({ height: 8, width: 8 })
+    for (const [i, value] of [10, 90, 20].entries())
+      expect(Math.abs(imageAt(set, i)[0]! - value)).toBeLessThan(3)
+    expect(await refusal({ dataset: mixed, split: 'train' })).toContain('give a size to resize all to')
+  })
+
   it('are sorted by value where they are numbers', async () => {
     const numbered = join(folder, 'numbered')
     await writeImages(numbered, { 'train/10/a.png': 1, 'train/9/a.png': 2, 'train/0/a.png': 3 })
