@@ -176,6 +176,26 @@ describe('the documents', () => {
       }
   })
 
+  it('link to files and headings that there are', () => {
+    const slug = (heading: string) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} -]/gu, '')
+        .replaceAll(' ', '-')
+    for (const { name, text } of all)
+      for (const [, link] of text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+        const [target, anchor] = link!.split('#') as [string, string | undefined]
+        const file = target === '' ? name : path.join(path.dirname(name), target)
+        expect(existsSync(path.join(root, file)), `${name}: ${link}`).toBe(true)
+        if (anchor === undefined) continue
+        const headings = readFileSync(path.join(root, file), 'utf8').matchAll(/^#+ (.*)$/gm)
+        expect(
+          [...headings].map(([, heading]) => slug(heading!)),
+          name,
+        ).toContain(anchor)
+      }
+  })
+
   it.each(blocks.filter(({ language }) => language === 'yaml'))(
     'have experiments that can be run: $where',
     async ({ where, text }) => {

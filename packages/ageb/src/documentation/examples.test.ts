@@ -150,6 +150,14 @@ describe('the examples', () => {
       expect(examples.map(example => example.file)).toContain(file)
   })
 
+  it('are joined by a table of functions, all of which are exported', () => {
+    const { text } = documents().find(({ name }) => name === 'docs/runs.md')!
+    const table = text.slice(text.indexOf('| command | function |')).split('\n\n')[0]!
+    const names = table.split('\n').flatMap(row => row.split('|')[2]?.match(/(?<=`)\w+(?=`)/g) ?? [])
+    expect(names.length).toBeGreaterThan(10)
+    expect(Object.keys(workbench)).toEqual(expect.arrayContaining(names))
+  })
+
   it.each(examples)('compile: $where', ({ module, code }) => {
     const mine = errors.split('\n').filter(line => line.startsWith(`${module}.ts`))
     expect(mine, code).toEqual([])
