@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
@@ -70,7 +71,11 @@ const programs = ['ageb', 'npx', 'npm', 'node', 'python']
 export function commandLines({ where, text }: Pick<Block, 'where' | 'text'>): CommandLine[] {
   const functions = programs.map(name => `${name}() { printf '%s\\0' ${name} "$@"; printf '\\n\\0'; }`)
   const script = [...functions, 'set -eu', text].join('\n')
-  const noted = execFileSync('/bin/sh', ['-c', script], { encoding: 'utf8', env: { PATH: '' } })
+  const noted = execFileSync('/bin/sh', ['-c', script], {
+    encoding: 'utf8',
+    env: { PATH: '' },
+    cwd: tmpdir(),
+  })
   return noted
     .split('\n\0')
     .filter(line => line !== '')

@@ -49,6 +49,21 @@ describe('a checkpoint in the Hugging Face layout', () => {
     expect(toHuggingFace(back)).toEqual(files)
   })
 
+  it('of a family without a size of its own is as large as its preprocessor makes pictures, and says so', () => {
+    const resnet = tinyResNet()
+    const written = toHuggingFace({ model: resnet, weights: strongWeights(resnet, 2), provenance })
+    const { imageSize } = resnet
+    const size = imageSize + 16
+    const others = JSON.stringify({ image_processor_type: 'ViTImageProcessor', size })
+    const read = fromHuggingFace({ ...written, 'preprocessor_config.json': others }, 'there')
+    expect(read.model.imageSize).toBe(size)
+    expect(read.remarks).toEqual([
+      `there/config.json says 'image_size' ${imageSize}, but preprocessor_config.json makes pictures of ` +
+        `${size}×${size}: images of ${size}×${size} are taken`,
+    ])
+    expect(fromHuggingFace(written, 'there').remarks).toEqual([])
+  })
+
   it('says in both files what was done to the model', () => {
     expect(JSON.parse(files['config.json']).ageb).toEqual(provenance)
     const { metadata } = parseSafetensors(files['model.safetensors'], 'file')
