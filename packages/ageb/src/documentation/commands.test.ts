@@ -121,7 +121,10 @@ describe('every command line that is written down', () => {
     const [program, ...given] = words
     expect(program, 'a program that this test cannot run: see `exceptions`').toBe('ageb')
     const resumed = given[given.indexOf('--resume') + 1]!
-    if (given.includes('--resume')) await makeRun(resumed, 'interrupted')
+    if (given.includes('--resume')) {
+      await makeRun(resumed, 'interrupted')
+      expect(existsSync(path.join(resumed, 'record.json'))).toBe(false)
+    }
     // Pruning is for a store of its own.
     if (given[0] === 'store') process.env.AGEB_STORE = path.join(folder, 'store-to-prune')
     const more = additions.flatMap(({ line, words }) => (line.test(text) ? words : []))

@@ -92,7 +92,8 @@ export async function makeRun(folder: string, state: 'finished' | 'interrupted')
   const monitor: Monitor = {
     say() {},
     progress: label => ({
-      update: () => state === 'interrupted' && /training/.test(label) && stop.abort('enough'),
+      // In the middle of the first training.
+      update: () => state === 'interrupted' && label === 'clean twin' && stop.abort('enough'),
       stop() {},
     }),
   }
