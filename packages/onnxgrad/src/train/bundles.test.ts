@@ -44,7 +44,7 @@ describe('bundles', () => {
   })
 
   it('join neighbours alone, as many as fit into caches', () => {
-    const large = { shape: [2 ** 10, 2 ** 7], decay: true }
+    const large = { shape: [2 ** 11, 2 ** 7], decay: true }
     expect(membersOf({ a: large, b: large, c: large, d: large, e: large })).toEqual([
       ['a', 'b'],
       ['c', 'd'],

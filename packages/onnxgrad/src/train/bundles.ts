@@ -27,7 +27,7 @@ type Specs = Readonly<Record<string, ParameterSpec>>
  * gradients and two moments. Neighbours only, because the backward pass reaches them at about the same time; a bundle
  * of distant ones would keep all that the gradients between them are made of.
  */
-const NEIGHBOURHOOD = 2 ** 18
+const NEIGHBOURHOOD = 2 ** 19
 
 /** Bundles parameters of equal treatment (weight decay, rate) whose rows have one length. */
 export function bundles(specs: Specs, trained: readonly string[]): Bundle[] {
