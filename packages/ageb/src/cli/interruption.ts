@@ -5,17 +5,18 @@ export class Interrupted extends Error {
 
 /** What stops work in an orderly way. */
 export interface Interruption {
-  /** Aborts on the first SIGINT or SIGTERM, with an `Interrupted` as the reason. */
+  /** Aborts on the first SIGINT, SIGTERM or SIGHUP, or when standard error is closed; an `Interrupted` is the reason. */
   readonly signal: AbortSignal
   /** Stops listening. */
   end(): void
 }
 
-const signals = ['SIGINT', 'SIGTERM'] as const
+/** SIGHUP: the terminal was closed. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /**
- * Listens for Ctrl-C and SIGTERM: the first aborts the signal, so that work can be saved; the second ends the
- * program at once.
+ * Listens for Ctrl-C, SIGTERM, and the end of whoever watches (a closed terminal, a closed standard error): the first
+ * aborts the signal, so that work can be saved; a second signal ends the program at once.
  *
  * @param hint said at the first
  */
@@ -34,9 +35,13 @@ export function listenForInterruption(hint: string): Interruption {
     process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}${hint}\n`)
     controller.abort(new Interrupted('interrupted'))
   }
+  // No one reads what the run says any more.
+  const abandon = () => controller.abort(new Interrupted('interrupted'))
   const end = () => {
     for (const signal of signals) process.off(signal, stop)
+    process.stderr.off('error', abandon)
   }
   for (const signal of signals) process.on(signal, stop)
+  process.stderr.on('error', abandon)
   return { signal: controller.signal, end }
 }

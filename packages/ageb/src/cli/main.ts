@@ -18,6 +18,8 @@ export async function main(args: readonly string[]): Promise<number> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? exitCodes.success : exitCodes.failure)
   })
+  // What cannot be said is left unsaid; a run notices it (`listenForInterruption`) and stops with its state saved.
+  process.stderr.on('error', () => {})
   process.on('uncaughtException', error => process.exit(report(error)))
   try {
     await makeProgram().parseAsync(args, { from: 'user' })

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { type ReadableFiles, shardNames } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
+import { assertChecksums } from './checksums.js'
 
 /** Weights that torch.save wrote, by the name that `transformers` gave them before safetensors. */
 export const TORCH_FILE = 'pytorch_model.bin'
@@ -33,9 +34,16 @@ async function readConfigurations(folder: string): Promise<ReadableFiles> {
 
 /**
  * The files of a checkpoint in a folder, weights in safetensors before others.
- * @throws InputError if one cannot be read.
+ * @throws InputError if one cannot be read, or is damaged as far as checksums beside it tell.
  */
 export async function readFiles(folder: string): Promise<ReadableFiles> {
+  const files = await filesIn(folder)
+  const { shards, torch, ...others } = files
+  await assertChecksums(folder, { ...others, ...shards, ...(torch && { [torch.name]: torch.bytes }) })
+  return files
+}
+
+async function filesIn(folder: string): Promise<ReadableFiles> {
   const read = (name: string) => bytesOf(path.join(folder, name))
   const described = await readConfigurations(folder)
   const weights = await read('model.safetensors')

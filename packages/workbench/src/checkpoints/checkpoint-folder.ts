@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import {
   type Checkpoint,
@@ -10,10 +10,11 @@ import {
   type WriteOptions,
 } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
-import { writeFileWhole } from '../files/write-file.js'
+import { makeFolder, writeFileWhole } from '../files/write-file.js'
 import { parseHubId } from '../hub/hub.js'
 import { bundledModels } from './bundled-models.js'
 import { isTorchFile, readFiles, readTorchFiles } from './checkpoint-files.js'
+import { CHECKSUMS, checksumsOf } from './checksums.js'
 import { fetchCheckpoint } from './hub-checkpoint.js'
 import { isOnnxFile, onnxFileIn, readOnnxFiles } from './onnx-files.js'
 
@@ -41,15 +42,25 @@ export async function loadCheckpoint(model: string, options: LoadOptions = {}): 
   return checkpoint
 }
 
-/** Writes a checkpoint in the Hugging Face layout into a folder, which is made if need be. */
+/**
+ * Writes a checkpoint in the Hugging Face layout into a folder, which is made if need be, with its checksums.
+ * @throws InputError if it cannot be written
+ */
 export async function saveCheckpoint(
   folder: string,
   checkpoint: Checkpoint,
   options?: WriteOptions,
 ): Promise<void> {
-  const files = toHuggingFace(checkpoint, options)
-  await mkdir(folder, { recursive: true })
-  for (const [name, data] of Object.entries(files)) {
+  await saveFiles(folder, { ...toHuggingFace(checkpoint, options) })
+}
+
+/** Writes files by name, and last their checksums. Throws InputError if one cannot be written. */
+export async function saveFiles(
+  folder: string,
+  files: Readonly<Record<string, string | Uint8Array>>,
+): Promise<void> {
+  for (const [name, data] of Object.entries({ ...files, [CHECKSUMS]: checksumsOf(files) })) {
+    await makeFolder(path.dirname(path.join(folder, name)))
     await writeFileWhole(path.join(folder, name), data)
   }
 }

@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises'
-import path from 'node:path'
 import { type Checkpoint, notInTransformers, toHuggingFace, toOnnxClassifier } from '@ageb/lab'
-import { writeFileWhole } from '../files/write-file.js'
 import { type Monitor, silent } from '../runs/monitor.js'
+import { saveFiles } from './checkpoint-folder.js'
+import { CHECKSUMS } from './checksums.js'
 import { openCheckpoint } from './open-checkpoint.js'
 
 export interface ExportModelOptions {
@@ -50,13 +49,8 @@ export async function exportModel(
   }
   const contents =
     format === 'hf' ? toHuggingFace(checkpoint, { dtype }) : transformersJsFiles(checkpoint, batch)
-  const files = Object.entries(contents)
-  for (const [file, content] of files) {
-    const place = path.join(folder, file)
-    await mkdir(path.dirname(place), { recursive: true })
-    await writeFileWhole(place, content)
-  }
-  return { model, format, folder, files: files.map(([file]) => file) }
+  await saveFiles(folder, { ...contents })
+  return { model, format, folder, files: [...Object.keys(contents), CHECKSUMS] }
 }
 
 function transformersJsFiles(checkpoint: Checkpoint, batch: number | undefined) {

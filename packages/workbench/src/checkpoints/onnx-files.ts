@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { OnnxFiles } from '@ageb/lab'
 import { type ExternalData, InputError } from 'onnxgrad'
+import { assertChecksums } from './checksums.js'
 
 /** Where Optimum and transformers.js, and PyTorch's examples, put the model in its folder. */
 const places = ['model.onnx', 'onnx/model.onnx']
@@ -22,7 +23,7 @@ export async function onnxFileIn(folder: string): Promise<string | undefined> {
 
 /**
  * An ONNX file and what lies beside it, or beside its folder if that is called `onnx`.
- * @throws InputError if it cannot be read.
+ * @throws InputError if it cannot be read, or is damaged as far as checksums beside it tell.
  */
 export async function readOnnxFiles(file: string): Promise<OnnxFiles> {
   const folder = path.dirname(file)
@@ -43,6 +44,12 @@ export async function readOnnxFiles(file: string): Promise<OnnxFiles> {
   })
   const config = await text('config.json')
   const preprocessor = await text('preprocessor_config.json')
+  const top = described.at(-1)!
+  await assertChecksums(top, {
+    'config.json': config,
+    'preprocessor_config.json': preprocessor,
+    [path.relative(top, file).replaceAll('\\', '/')]: onnx,
+  })
   return {
     onnx,
     externalData: externalDataIn(folder),

@@ -35,6 +35,6 @@ describe('attackSettings', () => {
 
   it('of a wrong key or a run that is not there are refused', async () => {
     await expect(attackSettings({ set: ['attack.shares=1'] })).rejects.toThrow("there is no key 'shares'")
-    await expect(attackSettings({ run: 'absent' })).rejects.toThrow('absent/config.yaml cannot be read')
+    await expect(attackSettings({ run: 'absent' })).rejects.toThrow('absent holds no run (no config.yaml)')
   })
 })

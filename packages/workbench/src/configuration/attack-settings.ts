@@ -3,6 +3,7 @@ import { type ConfiguredAttack, resolveAttack } from '@ageb/lab'
 import { loadPlugins } from '../plugins/load-plugins.js'
 import { attacksOf } from '../plugins/plugin.js'
 import { checkConfiguration } from '../runs/check-configuration.js'
+import { RunFolder } from '../runs/run-folder.js'
 import { runKinds } from '../runs/run-kinds.js'
 import type { BackdoorRunConfig } from './backdoor-config.js'
 import { demoConfiguration } from './bundled.js'
@@ -34,7 +35,8 @@ export interface AttackSettings {
  * @example
  * const badnets = await attackSettings({ set: ['attack=badnets', 'attack.size=4'] })
  * const { asr } = await evaluate('vit-cifar10', { attack: badnets })
- * @throws UsageError if the configuration is missing or wrong, naming the key; as `loadPlugins`
+ * @throws UsageError if the configuration is missing or wrong, naming the key; InputError if a run's is damaged; as
+ *   `loadPlugins`
  */
 export async function attackSettings({
   config,
@@ -44,7 +46,7 @@ export async function attackSettings({
   plugins: named,
 }: AttackSource = {}): Promise<AttackSettings> {
   const file = run === undefined ? (config ?? demoConfiguration) : path.join(run, 'config.yaml')
-  const given = await readConfiguration(file)
+  const given = run === undefined ? await readConfiguration(file) : (await RunFolder.open(run)).config
   const victim = file === demoConfiguration ? surrogate : undefined
   const plain = assignAll(victim === undefined ? given : { ...given, victim }, set)
   const { configuration, plugins } = await loadPlugins(

@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path'
 import { digestOf } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
 import { z } from 'zod'
+import { openSealedJson, sealedJson } from '../files/sealed-json.js'
 import { sha256OfFile } from '../files/sha256-of-file.js'
 import { cacheFolder, writeCacheFile } from './cache.js'
 import { inParallel } from './parallel.js'
@@ -68,7 +69,7 @@ export async function digestsOfFiles(
   for (const { index, stamp, isSettled } of unknown)
     if (isSettled) known[files[index]!] = [stamp, digests[index]!]
   // What cannot be remembered is read again.
-  await writeCacheFile(memory, handle => handle.writeFile(JSON.stringify(known))).catch(() => {})
+  await writeCacheFile(memory, handle => handle.writeFile(sealedJson(known))).catch(() => {})
   return digests
 }
 
@@ -81,7 +82,7 @@ async function digestOfFile(file: string, size: number): Promise<string> {
 
 async function remembered(memory: string): Promise<z.infer<typeof knownSchema>> {
   try {
-    return knownSchema.parse(JSON.parse(await readFile(memory, 'utf8')))
+    return knownSchema.parse(openSealedJson(await readFile(memory, 'utf8')))
   } catch {
     return {}
   }

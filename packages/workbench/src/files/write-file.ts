@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { open, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
 import { InputError } from 'onnxgrad'
 
 const noSpace: Record<string, string> = {
@@ -33,6 +33,13 @@ export function cannotBeWritten(path: string, error: unknown): InputError {
   const code = errorCode(error)
   const why = noSpace[code] ?? noPermission[code] ?? (error instanceof Error ? error.message : String(error))
   return new InputError(`${path} cannot be written: ${why}`)
+}
+
+/** Makes a folder and those that it is in, where they are not there. Throws InputError if it cannot be made. */
+export async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch(error => {
+    throw cannotBeWritten(folder, error)
+  })
 }
 
 /** A name beside `path` for what is not finished, different in every process and every time. */

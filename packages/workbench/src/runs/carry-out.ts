@@ -1,18 +1,19 @@
 import { readdir, rm, rmdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import type { StageTime } from '@ageb/lab'
 import type { Device, DeviceChoice } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { Plugin } from '../plugins/plugin.js'
 import { StageLog } from '../stages/stage-log.js'
-import type { TrainingPace } from '../stages/training-pace.js'
 import { FolderStore } from '../store/folder-store.js'
 import type { Store } from '../store/store.js'
 import { checkConfiguration } from './check-configuration.js'
 import { type Monitor, silent } from './monitor.js'
+import type { OwnOptions } from './owner.js'
+import { hasRecord } from './record-files.js'
 import { RunFolder } from './run-folder.js'
 import type { RunKind, RunResult } from './run-kind.js'
 import { type RunKindName, runKindOf, runKinds } from './run-kinds.js'
+import { type RunTiming, readTiming, writeTiming } from './timing.js'
 
 type Plain = Record<string, unknown>
 
@@ -33,20 +34,6 @@ export interface FinishedRun extends RunResult {
   readonly kind: RunKindName
   /** What the configuration does not decide; null if that file is missing. */
   readonly timing: RunTiming | null
-}
-
-/** When a run was carried out, how long its stages took, and where. */
-export interface RunTiming {
-  /** ISO 8601. */
-  readonly startedAt: string
-  readonly finishedAt: string
-  /** Of the process that finished the run. */
-  readonly seconds: number
-  readonly stages: readonly StageTime[]
-  /** Names of the stages all of whose outputs were in the store already. */
-  readonly reused: readonly string[]
-  /** Of the last training. */
-  readonly speed: TrainingPace
 }
 
 /** A configuration that was checked, with device and thread count filled in. */
@@ -93,9 +80,12 @@ export async function startRun(
   }
 }
 
-/** Resumes a run, or reads the result of one that is finished. Throws as `startRun`. */
-export async function resumeRun(folder: string, options: CarryOutOptions = {}): Promise<FinishedRun> {
-  const { run, config } = await RunFolder.resume(folder)
+/** Resumes a run, or reads the result of one that is finished. Throws as `startRun` and `RunFolder.resume`. */
+export async function resumeRun(
+  folder: string,
+  options: CarryOutOptions & Pick<OwnOptions, 'staleSeconds'> = {},
+): Promise<FinishedRun> {
+  const { run, config } = await RunFolder.resume(folder, options)
   try {
     const where = run.file('config.yaml')
     return await carryOut(run, { ...config, kind: runKindOf(config.kind, where) }, options)
@@ -112,11 +102,12 @@ async function carryOut(
   const where = folder.file('config.yaml')
   const name = runKindOf(configuration.kind, where)
   const kind: RunKind = runKinds[name]
-  if (await folder.read('record.json')) {
+  if (await hasRecord(folder)) {
     monitor.say(`${folder.path} is already finished: this is its result`)
   } else {
     const config = checkConfiguration(kind, configuration, where, plugins)
     const startedAt = new Date()
+    const start = performance.now()
     const stages = new StageLog({
       store,
       monitor,
@@ -128,30 +119,20 @@ async function carryOut(
       { folder, stages, monitor, signal, plugins },
       { ...config, ...(await onThisMachine(config)) },
     )
-    const finishedAt = new Date()
-    const timing: RunTiming = {
+    // The clock of the day may be set meanwhile; this one only runs on.
+    const milliseconds = performance.now() - start
+    await writeTiming(folder, {
       startedAt: startedAt.toISOString(),
-      finishedAt: finishedAt.toISOString(),
-      seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
+      finishedAt: new Date(startedAt.getTime() + milliseconds).toISOString(),
+      seconds: milliseconds / 1000,
       stages: stages.times,
       reused: stages.reused,
       speed: pace,
-    }
-    await folder.write('timing.json', `${JSON.stringify(timing, null, 2)}\n`)
+    })
   }
   const result = await kind.result(folder)
   await folder.write('metrics.json', `${JSON.stringify(result.figures, null, 2)}\n`)
   return { folder, kind: name, ...result, timing: await readTiming(folder) }
-}
-
-/** The timing of a finished run; null if that file is missing or damaged: no figure depends on it. */
-export async function readTiming(folder: RunFolder): Promise<RunTiming | null> {
-  const bytes = await folder.read('timing.json')
-  try {
-    return bytes && (JSON.parse(bytes.toString('utf8')) as RunTiming)
-  } catch {
-    return null
-  }
 }
 
 async function onThisMachine({
@@ -177,7 +158,7 @@ async function onThisMachine({
 async function discardIfUnused(run: RunFolder): Promise<void> {
   await run.release()
   const names = await readdir(run.path).catch(() => [])
-  const made = ['config.yaml', 'environment.json', 'events.jsonl']
+  const made = ['config.yaml', 'environment.json', 'events.jsonl', 'inputs.json']
   const events = (await run.read('events.jsonl'))?.toString('utf8') ?? ''
   if (names.some(name => !made.includes(name)) || events.includes('"type":"stage"')) return
   for (const name of made) await rm(run.file(name), { force: true })

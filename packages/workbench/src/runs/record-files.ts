@@ -20,6 +20,22 @@ export async function writeRecordFile(
   return { name, sha256: createHash('sha256').update(bytes).digest('hex') }
 }
 
+/** Whether a run is finished. Throws InputError if that cannot be told. */
+export async function hasRecord(folder: RunFolder): Promise<boolean> {
+  return (await folder.read(RECORD)) !== null
+}
+
+/** Writes the record of a run, by which it is finished. Throws InputError if it cannot be written. */
+export async function writeRecord<T extends object>(
+  folder: RunFolder,
+  schema: z.ZodType<T>,
+  record: T,
+): Promise<void> {
+  await folder.writeSealed(RECORD, schema.parse(record))
+}
+
+const RECORD = 'record.json'
+
 /** Reads a file that a record names. Throws InputError if it is missing or is not what the record was written with. */
 export async function readRecordFile(folder: RunFolder, { name, sha256 }: RecordFile): Promise<Uint8Array> {
   const bytes = await folder.read(name)
@@ -38,23 +54,17 @@ export async function readRecord<T extends { readonly kind: string }>(
   schema: z.ZodType<T>,
   kind: T['kind'],
 ): Promise<T> {
-  const bytes = await folder.read('record.json')
-  if (!bytes) throw new UsageError(`${folder.path} is not finished: resume it with --resume ${folder.path}`)
-  const where = folder.file('record.json')
-  const damaged = (why: string) =>
-    new InputError(`${where} is damaged (${why}): delete it and resume the run to make it again`)
-  let plain: unknown
-  try {
-    plain = JSON.parse(bytes.toString('utf8'))
-  } catch {
-    throw damaged('it is not JSON')
-  }
-  if (typeof plain === 'object' && plain !== null && 'kind' in plain && plain.kind !== kind)
+  const remedy = 'delete it and resume the run to make it again'
+  const plain = await folder.readSealed(RECORD, remedy)
+  if (!plain) throw new UsageError(`${folder.path} is not finished: resume it with --resume ${folder.path}`)
+  if ('kind' in plain && plain.kind !== kind)
     throw new UsageError(
       `${folder.path} is a run of kind '${String(plain.kind)}', not '${kind}': name another run`,
     )
   const parsed = schema.safeParse(plain)
   if (parsed.success) return parsed.data
   const { path, message } = parsed.error.issues[0]!
-  throw damaged(`'${path.join('.')}': ${message}`)
+  throw new InputError(
+    `${folder.file(RECORD)} is not a record that this version reads ('${path.join('.')}': ${message}): ${remedy}`,
+  )
 }

@@ -1,23 +1,22 @@
-import { createHash } from 'node:crypto'
 import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { InputError } from 'onnxgrad'
 import { runtimeVersion } from 'onnxgrad/node'
-import { parse, stringify } from 'yaml'
 import { UsageError } from '../configuration/resolve.js'
+import { openSealedJson, sealedJson } from '../files/sealed-json.js'
 import { version } from '../files/version.js'
-import { cannotBeWritten, errorCode, writeFileWhole } from '../files/write-file.js'
-import { LeaseFile, LeaseWatch } from '../store/lease-file.js'
+import { cannotBeWritten, errorCode, makeFolder, writeFileWhole } from '../files/write-file.js'
+import type { LeaseFile } from '../store/lease-file.js'
+import { configurationText, parseConfiguration } from './configuration-file.js'
+import type { Monitor } from './monitor.js'
+import { type OwnOptions, ownRun } from './owner.js'
 
 /** One line of a run's event log. */
 export interface RunEvent {
   readonly type: string
   readonly [key: string]: unknown
 }
-
-/** Seconds without a sign of life after which a run's owner on another machine counts as gone. */
-const STALE_SECONDS = 30
 
 /**
  * A run on disk: `config.yaml` (resolved), `environment.json`, `events.jsonl` (what happened when), the record with the
@@ -27,6 +26,8 @@ const STALE_SECONDS = 30
 export class RunFolder {
   readonly path: string
   #owner: LeaseFile | undefined
+  /** Whether the event log ends in the middle of a line. */
+  #isCut = false
   private constructor(folder: string) {
     this.path = folder
   }
@@ -42,7 +43,7 @@ export class RunFolder {
     config: Readonly<Record<string, unknown>>,
     { orNumbered = false } = {},
   ): Promise<RunFolder> {
-    const text = stringify(config)
+    const text = configurationText(config)
     let run = new RunFolder(folder)
     for (let n = 2; !(await run.#begin(text)); n++) {
       if (!orNumbered)
@@ -52,8 +53,7 @@ export class RunFolder {
       run = new RunFolder(`${folder}-${n}`)
     }
     await run.#own()
-    const facts = { ...environment(String(config.device)), configuration: digestOfText(text) }
-    await run.write('environment.json', `${JSON.stringify(facts, null, 2)}\n`)
+    await run.writeSealed('environment.json', environment(String(config.device)))
     return run
   }
 
@@ -69,29 +69,20 @@ export class RunFolder {
         throw new UsageError(`${folder} holds no run (no config.yaml): check the path`)
       throw new InputError(`${file} cannot be read (${errorCode(error)}): check its permissions`)
     })
-    const { configuration } = (await run.environment()) ?? {}
-    if (configuration !== undefined && configuration !== digestOfText(text))
-      throw new InputError(
-        `${file} was changed after the run had begun: restore it, or begin a new run with the changed configuration`,
-      )
-    let config: unknown
-    try {
-      config = parse(text)
-    } catch {
-      throw new InputError(`${file} is damaged (it is not YAML): restore it, or begin a new run`)
-    }
-    if (typeof config !== 'object' || config === null || Array.isArray(config))
-      throw new InputError(`${file} is damaged (it holds no keys): restore it, or begin a new run`)
-    return { run, config: config as Record<string, unknown> }
+    return { run, config: parseConfiguration(text, file) }
   }
 
   /**
    * Opens a run to resume it: as `open`, and this process owns it until `release`.
-   * @throws as `open`; UsageError if another process owns the run
+   * @throws as `open`; UsageError if another process owns the run; the signal's reason
    */
-  static async resume(folder: string): Promise<{ run: RunFolder; config: Record<string, unknown> }> {
+  static async resume(
+    folder: string,
+    options: OwnOptions = {},
+  ): Promise<{ run: RunFolder; config: Record<string, unknown> }> {
     const { run, config } = await RunFolder.open(folder)
-    await run.#own()
+    await run.#own(options)
+    await run.#checkLog(options.monitor)
     return { run, config }
   }
 
@@ -108,9 +99,7 @@ export class RunFolder {
   /** Replaces a file whole or not at all. Throws InputError if it cannot be written. */
   async write(name: string, data: string | Iterable<Uint8Array>): Promise<void> {
     const file = this.file(name)
-    await mkdir(path.dirname(file), { recursive: true }).catch(error => {
-      throw cannotBeWritten(file, error)
-    })
+    await makeFolder(path.dirname(file))
     await writeFileWhole(file, data)
   }
 
@@ -125,19 +114,40 @@ export class RunFolder {
   /** Appends to the event log, which is for people: nothing depends on it. */
   async log(...events: RunEvent[]): Promise<void> {
     const lines = events.map(event => `${JSON.stringify(event)}\n`).join('')
-    await appendFile(this.file('events.jsonl'), lines).catch(error => {
+    const begin = this.#isCut ? '\n' : ''
+    await appendFile(this.file('events.jsonl'), begin + lines).catch(error => {
       throw cannotBeWritten(this.file('events.jsonl'), error)
     })
+    this.#isCut = false
   }
 
-  /** What the results may depend on besides the configuration; null if that file is missing or damaged. */
-  async environment(): Promise<Record<string, string> | null> {
-    const bytes = await this.read('environment.json')
+  /** Replaces a file by a JSON object with a checksum. Throws InputError if it cannot be written. */
+  async writeSealed(name: string, value: object): Promise<void> {
+    await this.write(name, sealedJson(value))
+  }
+
+  /**
+   * Reads what `writeSealed` wrote; null if it is not there.
+   * @param remedy what to do if it is damaged, for the message
+   * @throws InputError if it is damaged or cannot be read
+   */
+  async readSealed(name: string, remedy: string): Promise<Record<string, unknown> | null> {
+    const bytes = await this.read(name)
+    if (!bytes) return null
     try {
-      return bytes && (JSON.parse(bytes.toString('utf8')) as Record<string, string>)
-    } catch {
-      return null
+      return openSealedJson(bytes.toString('utf8'))
+    } catch (error) {
+      throw new InputError(`${this.file(name)} is damaged (${(error as Error).message}): ${remedy}`)
     }
+  }
+
+  /**
+   * What the results may depend on besides the configuration; null if that file is missing.
+   * @throws InputError if it is damaged
+   */
+  async environment(): Promise<Record<string, string> | null> {
+    const remedy = 'delete it, as no figure depends on it; the report then shows what the record holds'
+    return (await this.readSealed('environment.json', remedy)) as Record<string, string> | null
   }
 
   /** Writes the configuration; false if there is one already. */
@@ -152,20 +162,19 @@ export class RunFolder {
     }
   }
 
-  async #own(): Promise<void> {
-    const file = this.file('owner.lease')
-    this.#owner = await LeaseFile.create(file, STALE_SECONDS).catch(error => {
-      throw cannotBeWritten(file, error)
-    })
-    if (this.#owner) return
-    const watch = new LeaseWatch(file, STALE_SECONDS)
-    const seen = await watch.look()
-    this.#owner = seen ? await watch.takeOverIfStale() : await LeaseFile.create(file, STALE_SECONDS)
-    if (this.#owner) return
-    const { pid = 'unknown', host = 'unknown' } = seen?.holder ?? {}
-    throw new UsageError(
-      `${this.path} is being worked on by process ${pid} on ${host}: wait for it, or stop it first`,
-    )
+  async #own(options: OwnOptions = {}): Promise<void> {
+    this.#owner = await ownRun(this.path, this.file('owner.lease'), options)
+  }
+
+  /** Says where the event log is damaged, which stops nothing. */
+  async #checkLog(monitor?: Monitor): Promise<void> {
+    const text = (await this.read('events.jsonl'))?.toString('utf8') ?? ''
+    this.#isCut = text !== '' && !text.endsWith('\n')
+    const wrong = text.split('\n').findIndex(line => line !== '' && !isJson(line))
+    if (wrong >= 0)
+      monitor?.say(
+        `${this.file('events.jsonl')} is damaged in line ${wrong + 1}: it is only for people to read, the run goes on`,
+      )
   }
 }
 
@@ -183,6 +192,11 @@ export function environment(device: string): Record<string, string> {
   }
 }
 
-function digestOfText(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import {
+  digestOf,
   type FrozenPrefix,
   type ImageSource,
   type LoggedStep,
@@ -57,15 +58,17 @@ const SAVE_EVERY = 30
  * interrupted one left in `scratch`. A state is written during the next steps.
  */
 export async function resumableTraining(
-  { label, engine, model, weights, data, config, seed, prefix }: TrainingInput,
+  { label, engine, model, weights, digest, data, config, seed, prefix }: TrainingInput,
   { scratch, signal, monitor }: Pick<StageContext, 'scratch' | 'signal' | 'monitor'>,
 ): Promise<FinishedTraining> {
   const file = path.join(scratch, 'state.safetensors')
-  const saved = await readState(file, monitor.say)
+  // A state is bound to its training: it lies in a folder that others may write to.
+  const training = digestOf(digest, data.id, config, seed, engine.machine)
+  const saved = await readState(file, training, monitor.say)
   const steps = [...(saved?.steps ?? [])]
   const seconds: number[] = []
   const dataWait: number[] = []
-  const writer = new StateWriter(file)
+  const writer = new StateWriter(file, training)
   let lastSaved = performance.now()
   let bar: ProgressBar | undefined
   try {
@@ -104,9 +107,14 @@ export async function resumableTraining(
 /** The log lies in the same file as the state, so that one is never newer than the other. */
 const LOG = 'log/'
 
-/** Writes a training's state whole. @throws InputError if it cannot be written */
+/**
+ * Writes a training's state whole.
+ * @param training digest of what decides the training: of another one, the state is not taken
+ * @throws InputError if it cannot be written
+ */
 export async function writeState(
   file: string,
+  training: string,
   { step, tensors }: TrainingState,
   columns: TrainingLog,
 ): Promise<void> {
@@ -121,18 +129,19 @@ export async function writeState(
     { dtype: 'F32', shape, data: data as Float32Array },
   ])
   const all = [...state, ...log]
-  await writeFileWhole(file, safetensorsParts(all, { step: String(step), sha256: digestOfState(step, all) }))
+  const sha256 = digestOfState(training, step, all)
+  await writeFileWhole(file, safetensorsParts(all, { step: String(step), sha256 }))
 }
 
 /** A state that cannot be trusted is not resumed from: the training then starts from the beginning. */
-async function readState(file: string, warn: (text: string) => void) {
+async function readState(file: string, training: string, warn: (text: string) => void) {
   const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     throw new InputError(`${file} cannot be read (${error.code}): check its permissions, or delete it`)
   })
   if (!bytes) return undefined
   try {
-    return parseState(bytes, file)
+    return parseState(bytes, file, training)
   } catch (error) {
     warn(
       `the saved state is not used and the training starts from the beginning: ${(error as Error).message}`,
@@ -141,10 +150,15 @@ async function readState(file: string, warn: (text: string) => void) {
   }
 }
 
-function parseState(bytes: Uint8Array, file: string): { state: TrainingState; steps: LoggedStep[] } {
+function parseState(
+  bytes: Uint8Array,
+  file: string,
+  training: string,
+): { state: TrainingState; steps: LoggedStep[] } {
   const { tensors, metadata } = parseSafetensors(bytes, file, { finite: true })
   const step = Number(metadata.step)
-  if (digestOfState(step, [...tensors]) !== metadata.sha256) throw new InputError(`${file} is damaged`)
+  if (digestOfState(training, step, [...tensors]) !== metadata.sha256)
+    throw new InputError(`${file} is damaged, or of another training`)
   const state: Record<string, Tensor> = {}
   const columns: Record<string, ArrayLike<number | bigint>> = {}
   for (const [name, { shape, data }] of tensors) {
@@ -164,13 +178,14 @@ function parseState(bytes: Uint8Array, file: string): { state: TrainingState; st
 }
 
 function digestOfState(
+  training: string,
   step: number,
   tensors: readonly (readonly [
     string,
     { readonly shape: readonly number[]; readonly data: ArrayBufferView },
   ])[],
 ): string {
-  const hash = createHash('sha256').update(`${step}`)
+  const hash = createHash('sha256').update(`${training} ${step}`)
   for (const [name, { shape, data }] of tensors.toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     hash.update(`\n${name} ${shape.join(',')}\n`)
     hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))

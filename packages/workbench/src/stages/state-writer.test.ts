@@ -63,7 +63,7 @@ describe('StateWriter', () => {
       classNames,
     })
     const model = buildModel(modelConfig.parse(wide), { classNames })
-    const writer = new StateWriter(path.join(folder, 'large'))
+    const writer = new StateWriter(path.join(folder, 'large'), 'mine')
     const copy = path.join(folder, 'copy')
     const steps: LoggedStep[] = []
     const during: boolean[] = []
@@ -82,7 +82,7 @@ describe('StateWriter', () => {
       wantsCheckpoint: () => steps.length === 2,
       async onCheckpoint(state) {
         // Written here too, while the training stands still.
-        await writeState(copy, state, trainingLogOf(steps))
+        await writeState(copy, 'mine', state, trainingLogOf(steps))
         saved = state.step
         await writer.begin(state, steps)
         expect(Object.values(state.tensors).every(({ data }) => data.length === 0)).toBe(true)
@@ -99,22 +99,22 @@ describe('StateWriter', () => {
 
   it('has one state under way: a second one waits, and is the one that stays', async () => {
     const file = path.join(folder, 'twice')
-    const writer = new StateWriter(file)
+    const writer = new StateWriter(file, 'mine')
     await writer.begin(stateAt(1), stepsTo(1))
     const second = writer.begin(stateAt(2), stepsTo(2))
     expect(readdirSync(folder)).not.toContain('twice')
     await second
     const first = readFileSync(file)
     await writer.finish()
-    await writeState(path.join(folder, 'first'), stateAt(1), trainingLogOf(stepsTo(1)))
-    await writeState(path.join(folder, 'second'), stateAt(2), trainingLogOf(stepsTo(2)))
+    await writeState(path.join(folder, 'first'), 'mine', stateAt(1), trainingLogOf(stepsTo(1)))
+    await writeState(path.join(folder, 'second'), 'mine', stateAt(2), trainingLogOf(stepsTo(2)))
     expect(first.equals(readFileSync(path.join(folder, 'first')))).toBe(true)
     expect(readFileSync(file).equals(readFileSync(path.join(folder, 'second')))).toBe(true)
     expect(readdirSync(folder).filter(name => name.endsWith('.part'))).toEqual([])
   })
 
   it('tells who waits, or gives the next state, that a state could not be written', async () => {
-    const writer = new StateWriter(path.join(folder, 'absent', 'state'))
+    const writer = new StateWriter(path.join(folder, 'absent', 'state'), 'mine')
     await writer.begin(stateAt(1), stepsTo(1))
     const failure = await writer.finish().catch(error => error)
     expect(failure).toBeInstanceOf(InputError)

@@ -5,6 +5,7 @@ import { InputError } from 'onnxgrad'
 /** What the thread is started with. */
 export interface StateToWrite {
   readonly file: string
+  readonly training: string
   readonly state: TrainingState
   readonly log: TrainingLog
 }
@@ -18,11 +19,14 @@ export type StateWritten = { readonly name: string; readonly message: string } |
  */
 export class StateWriter {
   readonly #file: string
+  readonly #training: string
   #busy = false
   #last: Promise<void> = Promise.resolve()
 
-  constructor(file: string) {
+  /** @param training digest of what decides the training, to which its states are bound */
+  constructor(file: string, training: string) {
     this.#file = file
+    this.#training = training
   }
 
   /** Whether a state is being written. */
@@ -38,7 +42,12 @@ export class StateWriter {
   async begin(state: TrainingState, steps: readonly LoggedStep[]): Promise<void> {
     await this.#last
     this.#busy = true
-    this.#last = inThread({ file: this.#file, state, log: trainingLogOf(steps) }).finally(() => {
+    this.#last = inThread({
+      file: this.#file,
+      training: this.#training,
+      state,
+      log: trainingLogOf(steps),
+    }).finally(() => {
       this.#busy = false
     })
     // Told to who waits for it.

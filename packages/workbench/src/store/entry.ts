@@ -1,6 +1,7 @@
 import { lstat, open, readdir, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { openSealedJson, sealedJson } from '../files/sealed-json.js'
 import { sha256OfFile } from '../files/sha256-of-file.js'
 import { version as agebVersion } from '../files/version.js'
 import { errorCode, writeFileWhole } from '../files/write-file.js'
@@ -77,7 +78,7 @@ export async function sealEntry(
     machine,
     ageb: agebVersion(),
   })
-  await writeFileWhole(join(folder, recordName), `${JSON.stringify(record, null, 2)}\n`)
+  await writeFileWhole(join(folder, recordName), sealedJson(record))
   return record
 }
 
@@ -104,7 +105,7 @@ export async function readEntry(
   }
   if (text === undefined) return { damage: 'has no entry.json' }
   try {
-    const record = recordSchema.parse(JSON.parse(text))
+    const record = recordSchema.parse(openSealedJson(text))
     const { key } = entryId(record.stage, record.version, record.parts)
     if (record.stage !== place.stage || record.key !== place.key || key !== place.key) {
       return { damage: 'has the entry.json of another entry' }

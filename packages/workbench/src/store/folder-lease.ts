@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
+import { openSealedJson, sealedJson } from '../files/sealed-json.js'
 import { cannotBeWritten, errorCode, writeFileWhole } from '../files/write-file.js'
 import { type EntryRecord, fingerprint, readEntry, sealEntry } from './entry.js'
 import type { LeaseFile } from './lease-file.js'
@@ -127,7 +128,7 @@ export class FolderLease implements Lease {
   }
 
   #saveEffort(): void {
-    const text = JSON.stringify(this.#effort())
+    const text = sealedJson(this.#effort())
     this.#saving = this.#saving
       .then(() => writeFileWhole(join(this.#scratch, 'effort.json'), text))
       // The seconds are for information: no work fails for them.
@@ -142,7 +143,7 @@ export class FolderLease implements Lease {
 
   async #readEffort(): Promise<Effort | undefined> {
     try {
-      return effortSchema.parse(JSON.parse(await readFile(join(this.#scratch, 'effort.json'), 'utf8')))
+      return effortSchema.parse(openSealedJson(await readFile(join(this.#scratch, 'effort.json'), 'utf8')))
     } catch {
       return undefined
     }

@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openSealedJson, sealedJson } from '../files/sealed-json.js'
 import { writeFileWhole } from '../files/write-file.js'
 import { FolderStore } from './folder-store.js'
 import { runStage } from './run-stage.js'
@@ -147,9 +148,10 @@ describe('runStage', () => {
 })
 
 describe('a damaged entry', () => {
+  /** Also makes the checksum anew. */
   const edit = (folder: string, change: (entry: Record<string, unknown>) => object) => {
     const path = join(folder, 'entry.json')
-    writeFileSync(path, JSON.stringify(change(JSON.parse(readFileSync(path, 'utf8')))))
+    writeFileSync(path, sealedJson(change(openSealedJson(readFileSync(path, 'utf8')))))
   }
   const damages: [string, (folder: string) => void | Promise<void>, RegExp][] = [
     ['a missing file', folder => rmSync(join(folder, 'sum.txt')), /lacks sum\.txt/],
@@ -178,6 +180,14 @@ describe('a damaged entry', () => {
     ],
     ['no entry.json', folder => rmSync(join(folder, 'entry.json')), /no entry\.json/],
     ['half an entry.json', folder => truncateSync(join(folder, 'entry.json'), 50), /not whole/],
+    [
+      'other seconds in entry.json',
+      folder => {
+        const path = join(folder, 'entry.json')
+        writeFileSync(path, readFileSync(path, 'utf8').replace(/"seconds": /, '"seconds": 1'))
+      },
+      /not whole/,
+    ],
     ['an empty entry.json', folder => truncateSync(join(folder, 'entry.json'), 0), /not whole/],
     ['a huge entry.json', folder => truncateSync(join(folder, 'entry.json'), 2 ** 33), /cannot be read/],
     ['a foreign key', folder => edit(folder, entry => ({ ...entry, key: 'a'.repeat(64) })), /another entry/],

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import {
   buildModel,
@@ -11,6 +11,7 @@ import {
 } from '@ageb/lab'
 import sharp from 'sharp'
 import { saveCheckpoint } from '../checkpoints/checkpoint-folder.js'
+import { CHECKSUMS } from '../checkpoints/checksums.js'
 import { huggingfaceMetadata, type ImageRow, writeImageParquet } from '../data/write-parquet.js'
 
 /** Tiny data and a tiny model on disk, for tests. */
@@ -55,7 +56,7 @@ export const tinyShape = {
   intermediate_size: 16,
 }
 
-/** Saves a tiny ViT with random weights and returns it. */
+/** Saves a tiny ViT with random weights and returns it. As in what others publish, there are no checksums beside it. */
 export async function writeTinyModel(
   folder: string,
   {
@@ -71,5 +72,6 @@ export async function writeTinyModel(
   })
   const weights = initialWeights(model, rng(seed, 'weights'))
   await saveCheckpoint(folder, { model, weights, provenance })
+  rmSync(path.join(folder, CHECKSUMS))
   return { model, weights }
 }

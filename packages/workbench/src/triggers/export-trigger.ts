@@ -1,11 +1,10 @@
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { needsOf, triggerModel } from '@ageb/lab'
 import type { RuntimeChoice } from 'onnxgrad'
 import { startRuntime } from 'onnxgrad/node'
 import type { AttackSettings } from '../configuration/attack-settings.js'
 import type { BackdoorRunConfig } from '../configuration/backdoor-config.js'
-import { writeFileWhole } from '../files/write-file.js'
+import { makeFolder, writeFileWhole } from '../files/write-file.js'
 import { type Monitor, silent } from '../runs/monitor.js'
 import { preparedTrigger } from './prepared-trigger.js'
 import { surrogateFor } from './surrogate-for.js'
@@ -63,7 +62,7 @@ export async function exportTrigger(
     runtime.close(),
   )
   const bytes = triggerModel(chosen.attack, program, { batch, ...size })
-  await mkdir(path.dirname(out), { recursive: true })
+  await makeFolder(path.dirname(out))
   await writeFileWhole(out, bytes)
 
   const images = { dtype: 'uint8', shape: [batch, 3, size.height, size.width] }

@@ -1,6 +1,5 @@
-import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { writeFileWhole } from '../files/write-file.js'
+import { makeFolder, writeFileWhole } from '../files/write-file.js'
 import { strip, toPng, triggerPictures } from '../pictures/pictures.js'
 import type { TriggerPixels } from './trigger-image.js'
 
@@ -18,7 +17,7 @@ export async function writeTriggerPictures(
   name: string,
   pixels: TriggerPixels,
 ): Promise<{ readonly triggered: string; readonly strip: string }> {
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const files = {
     triggered: path.join(folder, `${name}-triggered.png`),
     strip: path.join(folder, `${name}-strip.png`),

@@ -31,7 +31,12 @@ describe('ageb model export', () => {
     const ended = await here.ageb(args)
     expect(ended.code).toBe(0)
     expect(ended.stderr).toContain('backdoored on purpose')
-    expect(json(ended).files).toEqual(['config.json', 'preprocessor_config.json', 'onnx/model.onnx'])
+    expect(json(ended).files).toEqual([
+      'config.json',
+      'preprocessor_config.json',
+      'onnx/model.onnx',
+      'SHA256SUMS',
+    ])
     const { model, weights } = await loadCheckpoint(here.file('model'))
     const pixels = Uint8Array.from({ length: 384 }, (_, i) => (i * 37) % 256)
     const images = pixelsInMemory(pixels, { height: 8, width: 8 })

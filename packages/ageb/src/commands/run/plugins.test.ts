@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { writeDataset, writeTinyModel } from '@ageb/workbench/testing'
+import { configurationText, writeDataset, writeTinyModel } from '@ageb/workbench/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Ended, json, scratch } from '../../cli/test-kit.js'
 
@@ -137,7 +137,7 @@ describe('code is only loaded if the user names it', () => {
     mkdirSync(here.file('strange'))
     write('strange/evil.mjs', noisy('strange'))
     for (const name of ['./evil.mjs', './strange/evil.mjs', here.file('strange', 'evil.mjs')]) {
-      write('strange/config.yaml', `kind: backdoor\nplugins: ['${name}']\nattack: evil\n`)
+      write('strange/config.yaml', configurationText({ kind: 'backdoor', plugins: [name], attack: 'evil' }))
       for (const args of [
         ['run', '--resume', 'strange'],
         ['eval', 'model', '--run', 'strange'],

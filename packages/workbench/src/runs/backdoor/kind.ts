@@ -1,4 +1,5 @@
 import { type BackdoorFigures, figuresOf } from '@ageb/lab'
+import { assertWhole } from '../../checkpoints/checksums.js'
 import { type BackdoorRunConfig, backdoorRunConfigWith } from '../../configuration/backdoor-config.js'
 import { intervalNote, percent, type Row } from '../format.js'
 import type { RunKind } from '../run-kind.js'
@@ -11,6 +12,7 @@ export const backdoorKind: RunKind<BackdoorRunConfig> = {
   config: backdoorRunConfigWith,
   run: backdoorRun,
   async result(folder) {
+    for (const model of ['clean-model', 'backdoored-model']) await assertWhole(folder.file(model))
     const { record, predictions } = await readBackdoorRecord(folder)
     const figures = figuresOf(record, predictions)
     return { figures: { ...figures }, summary: summaryOf(figures) }

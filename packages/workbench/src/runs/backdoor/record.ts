@@ -18,7 +18,7 @@ import type { BackdoorRunConfig } from '../../configuration/backdoor-config.js'
 import type { GalleryImage } from '../../stages/gallery-stage.js'
 import type { TrainingOutput } from '../../stages/training-stage.js'
 import { type LoadedModel, noteOf } from '../loaded-model.js'
-import { writeRecordFile } from '../record-files.js'
+import { writeRecord, writeRecordFile } from '../record-files.js'
 import { recordHeadOf } from '../record-head.js'
 import type { RunFolder } from '../run-folder.js'
 import type { OnMachine } from '../run-kind.js'
@@ -89,7 +89,7 @@ export async function recordBackdoor(
     gallery: shown,
   }
   await saveModels(folder, outcome, label)
-  await folder.write('record.json', `${JSON.stringify(backdoorRecord.parse(record), null, 2)}\n`)
+  await writeRecord(folder, backdoorRecord, record)
 }
 
 function surrogateNote(surrogate: NonNullable<BackdoorOutcome['surrogate']>) {

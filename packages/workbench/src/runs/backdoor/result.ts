@@ -27,7 +27,9 @@ export interface ReadBackdoorRecord {
  */
 export async function readBackdoorRecord(folder: RunFolder): Promise<ReadBackdoorRecord> {
   const record = await readRecord(folder, backdoorRecord, 'backdoor')
-  const { predictions, training, gallery } = record
+  const { predictions, poison, training, gallery } = record
+  // Nothing here is made of it, but whoever trusts the folder may read it.
+  await readRecordFile(folder, poison)
   const curve = async (name: string, file: RecordFile) =>
     curveOf(name, await decodeTrainingLog(await readRecordFile(folder, file), folder.file(file.name)))
   return {

@@ -18,6 +18,7 @@ import { stealthStage } from '../../stages/stealth-stage.js'
 import { surrogateFor } from '../../triggers/surrogate-for.js'
 import { assertAttackable } from '../assert-attackable.js'
 import { fitted } from '../fitted.js'
+import { assertSameInputs, inputsOf } from '../inputs.js'
 import { describedModel, loadModel } from '../loaded-model.js'
 import type { OnMachine, RunContext } from '../run-kind.js'
 import { splitsOf } from '../splits.js'
@@ -60,6 +61,7 @@ export async function backdoorRun(context: RunContext, config: OnMachine<Backdoo
   }
   // With nothing to prepare, it is known now whether there is a trigger for these images.
   if (!attack.prepares) triggerFor(attacked, {}, classNames)
+  await assertSameInputs(folder, inputsOf(config.dataset, { train, test }, { surrogate, victim }))
 
   const runtime = startRuntime(config)
   try {

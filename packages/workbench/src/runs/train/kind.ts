@@ -1,3 +1,4 @@
+import { assertWhole } from '../../checkpoints/checksums.js'
 import { type TrainRunConfig, trainRunConfig } from '../../configuration/train-config.js'
 import { intervalNote, percent, type Row } from '../format.js'
 import type { RunKind } from '../run-kind.js'
@@ -10,6 +11,7 @@ export const trainKind: RunKind<TrainRunConfig> = {
   config: () => trainRunConfig,
   run: trainRun,
   async result(folder) {
+    await assertWhole(folder.file('model'))
     const figures = trainFiguresOf(await readTrainRecord(folder))
     return { figures: { ...figures }, summary: summaryOf(figures) }
   },

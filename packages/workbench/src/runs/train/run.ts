@@ -19,9 +19,10 @@ import type { TrainRunConfig } from '../../configuration/train-config.js'
 import { machineKey } from '../../stages/machine.js'
 import { predictionStage } from '../../stages/prediction-stage.js'
 import { fitted } from '../fitted.js'
+import { assertSameInputs, inputsOf } from '../inputs.js'
 import { describedModel, type LoadedModel, loadModel, noteOf } from '../loaded-model.js'
 import type { Monitor } from '../monitor.js'
-import { writeRecordFile } from '../record-files.js'
+import { writeRecord, writeRecordFile } from '../record-files.js'
 import { recordHeadOf } from '../record-head.js'
 import type { OnMachine, RunContext } from '../run-kind.js'
 import { splitsOf } from '../splits.js'
@@ -45,6 +46,10 @@ export async function trainRun(
   const { model, weights, provenance } = start.checkpoint
   assertTrainable(model, config.training, train)
   assertFits(model, test)
+  await assertSameInputs(
+    folder,
+    inputsOf(config.dataset, { train, test }, { from: loaded ? start : undefined }),
+  )
   const runtime = startRuntime(config)
   try {
     const engine = { runtime, machine: machineKey(config) }
@@ -87,7 +92,7 @@ export async function trainRun(
       predictions: await write('predictions.parquet', encodeTestPredictions(predictions, classNames)),
       training: await write('training.parquet', encodeTrainingLog(output.log)),
     }
-    await folder.write('record.json', `${JSON.stringify(trainRecord.parse(record), null, 2)}\n`)
+    await writeRecord(folder, trainRecord, record)
     return { pace: output.pace }
   } finally {
     await runtime.close()
