@@ -41,7 +41,7 @@ export class RunFolder {
   static async create(
     folder: string,
     config: Readonly<Record<string, unknown>>,
-    { orNumbered = false } = {},
+    { orNumbered = false, ...owning }: OwnOptions & { readonly orNumbered?: boolean } = {},
   ): Promise<RunFolder> {
     const text = configurationText(config)
     let run = new RunFolder(folder)
@@ -52,7 +52,7 @@ export class RunFolder {
         )
       run = new RunFolder(`${folder}-${n}`)
     }
-    await run.#own()
+    await run.#own(owning)
     await run.writeSealed('environment.json', environment(String(config.device)))
     return run
   }
@@ -162,7 +162,7 @@ export class RunFolder {
     }
   }
 
-  async #own(options: OwnOptions = {}): Promise<void> {
+  async #own(options: OwnOptions): Promise<void> {
     this.#owner = await ownRun(this.path, this.file('owner.lease'), options)
   }
 
