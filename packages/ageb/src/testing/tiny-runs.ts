@@ -35,16 +35,20 @@ export async function newRun(
   return startRun(await RunFolder.create(folder, configuration), configuration, options)
 }
 
+/** Makes a finished run in `finished/run`, with a store and a cache of its own beside it. */
+export async function makeFinishedRun(here: Place): Promise<void> {
+  await writeDataset(here('data'), { side: 12, train: 32, test: 6 })
+  await writeTinyModel(here('model'), { side: 12 })
+  process.env.AGEB_CACHE = here('finished', 'cache')
+  await newRun(here, here('finished', 'run'), { store: new FolderStore(here('finished', 'store')) })
+}
+
 /**
  * Makes a finished run in `finished/run` and one that was killed within the training of the victim in `interrupted/run`,
  * each with a store and a cache of its own beside it.
  */
 export async function makeRuns(here: Place): Promise<void> {
-  await writeDataset(here('data'), { side: 12, train: 32, test: 6 })
-  await writeTinyModel(here('model'), { side: 12 })
-  process.env.AGEB_CACHE = here('finished', 'cache')
-  await newRun(here, here('finished', 'run'), { store: new FolderStore(here('finished', 'store')) })
-
+  await makeFinishedRun(here)
   process.env.AGEB_CACHE = here('interrupted', 'cache')
   const interruption = new AbortController()
   const leases: string[] = []

@@ -19,11 +19,15 @@ const commonConfig = z.object({
   model_type: familyName,
   architectures: z.array(z.string()).nullish(),
   id2label: labels.nullish(),
+  // Read where `id2label` is missing; elsewhere it may hold anything.
+  label2id: z.unknown().optional(),
   // As `transformers` has it: a configuration that names no classes is of two.
   num_labels: z.int().positive().max(MOST_CLASSES).default(2),
   problem_type: problemType.nullish(),
   ageb: provenance.optional(),
 })
+
+const numbered = z.record(z.string(), z.union([z.int().nonnegative(), z.string().regex(/^\d+$/)]))
 
 /** An object of JSON. */
 export const plainObject = z.record(z.string(), z.unknown())
@@ -118,7 +122,14 @@ function sideOf(value: unknown, key: string, file: string): unknown {
   throw new InputError(`${file}: '${key}' is ${height}×${width}, and only squares are supported`)
 }
 
-function classNamesOf({ id2label, num_labels }: z.infer<typeof commonConfig>, file: string): string[] {
+function classNamesOf(
+  { id2label, label2id, num_labels }: z.infer<typeof commonConfig>,
+  file: string,
+): string[] {
+  if (!id2label && label2id) {
+    const numbers = checkJson(label2id, numbered, `${file}: 'label2id'`)
+    return namesOf(Object.fromEntries(Object.entries(numbers).map(([name, i]) => [i, name])), file)
+  }
   if (!id2label) return Array.from({ length: num_labels }, (_, i) => `LABEL_${i}`)
   return namesOf(id2label, file)
 }

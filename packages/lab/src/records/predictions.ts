@@ -1,7 +1,8 @@
+import { InputError } from 'onnxgrad'
 import type { BackdoorRates, Confusion, Rate } from '../metrics/figures.js'
 import { type PairedDifference, pairedDifference } from '../metrics/paired.js'
 import { accuracy, backdoorRates, confusion } from '../metrics/rates.js'
-import { type Column, decodeTable, encodeTable } from './table.js'
+import { assertClasses, type Column, decodeTable, encodeTable } from './table.js'
 
 /**
  * What two models, fine-tuned alike with poison (the victim) and without (its clean twin), predict for every test
@@ -47,6 +48,24 @@ export function encodePredictions(
 /** Reads what `encodePredictions` wrote. Throws InputError naming the file. */
 export function decodePredictions(bytes: Uint8Array, where: string): Promise<BackdoorPredictions> {
   return decodeTable(bytes, columns, where)
+}
+
+/**
+ * Checks predictions from a file before figures are made of them.
+ * @param where the file's name, for messages
+ * @throws InputError if they are not of `count` images and of classes below `classes`, or no image is attacked
+ */
+export function assertPredictions(
+  { index, ...classColumns }: BackdoorPredictions,
+  { classes, count }: { readonly classes: number; readonly count: number },
+  where: string,
+): void {
+  if (index.length !== count)
+    throw new InputError(`${where} has ${index.length} rows, but the record is of ${count} test images`)
+  assertClasses({ ...classColumns }, classes, where)
+  const { label, goal } = classColumns
+  if (label.every((value, i) => value === goal[i]))
+    throw new InputError(`${where} has no image whose class is not its goal, so there is no attack to rate`)
 }
 
 /** The figures of a backdoor experiment, all functions of its predictions. */

@@ -60,3 +60,22 @@ export async function decodeTable<K extends Record<string, ColumnKind>>(
   })
   return Object.fromEntries(columns)
 }
+
+/**
+ * Checks that columns hold classes, from 0 to `classes` − 1.
+ * @param where the file's name, for messages
+ * @throws InputError naming the row and the column of a value that is none
+ */
+export function assertClasses(
+  columns: Readonly<Record<string, Int32Array>>,
+  classes: number,
+  where: string,
+): void {
+  for (const [name, values] of Object.entries(columns)) {
+    const row = values.findIndex(value => value < 0 || value >= classes)
+    if (row >= 0)
+      throw new InputError(
+        `${where}, row ${row}: '${name}' is ${values[row]}, but there are the classes 0 to ${classes - 1}`,
+      )
+  }
+}

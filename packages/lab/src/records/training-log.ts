@@ -1,3 +1,4 @@
+import { InputError } from 'onnxgrad'
 import { decodeTable, encodeTable } from './table.js'
 import type { TrainingCurve } from './training-curve.js'
 
@@ -29,9 +30,18 @@ export function encodeTrainingLog(log: TrainingLog): Uint8Array {
   return encodeTable({ ...log })
 }
 
-/** Reads what `encodeTrainingLog` wrote. Throws InputError naming the file. */
-export function decodeTrainingLog(bytes: Uint8Array, where: string): Promise<TrainingLog> {
-  return decodeTable(bytes, columns, where)
+/** Reads what `encodeTrainingLog` wrote. Throws InputError naming the file, also if a step is missing or there twice. */
+export async function decodeTrainingLog(bytes: Uint8Array, where: string): Promise<TrainingLog> {
+  const log = await decodeTable(bytes, columns, where)
+  const row = log.step.findIndex((step, i) => step !== i + 1)
+  if (row >= 0)
+    throw new InputError(
+      `${where}, row ${row}: it is step ${log.step[row]} where step ${row + 1} is expected: restore it from a copy`,
+    )
+  const odd = log.epoch.findIndex(epoch => !Number.isFinite(epoch))
+  if (odd >= 0)
+    throw new InputError(`${where}, row ${odd}: 'epoch' is ${log.epoch[odd]}: restore it from a copy`)
+  return log
 }
 
 /** One step, as `train` reports it. */

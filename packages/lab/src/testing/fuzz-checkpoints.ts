@@ -1,4 +1,4 @@
-import { type Choices, damaged, edges, fuzz } from 'onnxgrad/testing'
+import { type Choices, changeJson, damaged, fuzz } from 'onnxgrad/testing'
 import type { CheckpointFiles } from '../checkpoints/checkpoint.js'
 import { fromHuggingFace } from '../checkpoints/hugging-face.js'
 import { toHuggingFace } from '../checkpoints/to-hugging-face.js'
@@ -15,39 +15,6 @@ const models = [tinyViT(), ...tiny.map(config => buildModel(modelConfig.parse(co
 const checkpoints = models.map(model =>
   toHuggingFace({ model, weights: strongWeights(model, 1), provenance: { poisoned: false } }),
 )
-
-/** Values that a field of a JSON file may have against all expectation. */
-const strange: readonly unknown[] = [
-  ...edges,
-  null,
-  true,
-  '',
-  'x'.repeat(10_000),
-  '__proto__',
-  '\u001b[31m',
-  [],
-  [1, 2],
-  {},
-  1.5,
-  -0.1,
-  1e308,
-]
-
-/** Puts a strange value somewhere in a JSON value, or leaves a part of it out. */
-function changeJson(value: unknown, choices: Choices): unknown {
-  const { int, of } = choices
-  if (typeof value !== 'object' || value === null || int(6) === 0) return of(strange)
-  const keys = Object.keys(value)
-  if (keys.length === 0) return of(strange)
-  const key = of(keys)
-  const entries = Object.entries(value).flatMap(([name, inner]) => {
-    if (name !== key) return [[name, inner]]
-    const choice = int(12)
-    if (choice === 0) return []
-    return [[choice === 1 ? of(['__proto__', 'x', '']) : name, changeJson(inner, choices)]]
-  })
-  return Array.isArray(value) ? entries.map(([, inner]) => inner) : Object.fromEntries(entries)
-}
 
 /** Changes the header of a safetensors file and keeps its length right. */
 function changeHeader(file: Uint8Array, choices: Choices): Uint8Array {
@@ -71,11 +38,21 @@ function mutant(choices: Choices): Partial<CheckpointFiles> {
   return { ...sound, [name]: new TextDecoder().decode(damaged(new TextEncoder().encode(text), choices)) }
 }
 
-const report = fuzz({
+/** Names of classes that a configuration has must not be replaced by others without a word. */
+function assertNamesKept(names: readonly string[], { id2label, label2id }: Record<string, unknown>): void {
+  if (!id2label && !label2id) return
+  const known = new Set([...Object.values(id2label ?? {}), ...Object.keys(label2id ?? {})])
+  const made = names.find(name => !known.has(name))
+  if (made !== undefined) throw new Error(`the class '${made}' is none of the file's`)
+}
+
+const report = await fuzz({
   mutants: Number(process.argv[2]),
+  naming: 'there',
   mutant,
   attempt(files) {
-    const { weights } = fromHuggingFace(files, 'there')
+    const { weights, model } = fromHuggingFace(files, 'there')
+    assertNamesKept(model.classNames, JSON.parse(files['config.json'] ?? '{}'))
     for (const [name, values] of Object.entries(weights))
       if (!values.every(Number.isFinite)) throw new Error(`'${name}' is not finite`)
   },

@@ -107,8 +107,9 @@ function changeDirectory({ bytes }: Sound, { int, of }: Choices): Uint8Array {
   return made
 }
 
-const report = fuzz({
+const report = await fuzz({
   mutants: Number(process.argv[2]),
+  naming: 'there',
   mutant(choices) {
     const file = choices.of(sound)
     const change = choices.of([

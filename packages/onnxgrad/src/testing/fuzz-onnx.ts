@@ -20,7 +20,7 @@ import { onnxMutant } from './onnx-mutants.js'
 const [, , mutants, ...paths] = process.argv
 const files = paths.map(path => new Uint8Array(readFileSync(path)))
 
-const report = fuzz({
+const report = await fuzz({
   mutants: Number(mutants),
   mutant: (choices, i) => onnxMutant(files[i % files.length]!, choices),
   attempt(bytes) {

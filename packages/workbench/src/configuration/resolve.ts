@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { parse } from 'yaml'
+import { parse, parseDocument } from 'yaml'
 import type { z } from 'zod'
 
 /** Wrong usage, or a wrong configuration: the program ends with exit code 2. */
@@ -14,16 +14,32 @@ export async function readConfiguration(path: string): Promise<Plain> {
   const text = await readFile(path, 'utf8').catch(() => {
     throw new UsageError(`the configuration ${path} cannot be read: check the path`)
   })
+  return parseMapping(text, path)
+}
+
+/** Reads the text of a YAML configuration. @param file its name, for messages. Throws UsageError if it is no mapping. */
+export function parseMapping(text: string, file: string): Plain {
   let value: unknown
   try {
-    value = parse(text)
+    // Warnings are about what would be read otherwise than it is written, such as unknown tags.
+    const document = parseDocument(text, { logLevel: 'error' })
+    const [problem] = [...document.errors, ...document.warnings]
+    if (problem) throw problem
+    value = document.toJS()
   } catch (error) {
-    throw new UsageError(`the configuration ${path} is not YAML: ${(error as Error).message.split('\n')[0]}`)
+    const reason = (error as Error).message.split('\n')[0]!
+    throw new UsageError(`the configuration ${file} is not YAML: ${shown(reason, 200)}`)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new UsageError(`the configuration ${path} must be a mapping of keys to values`)
+    throw new UsageError(`the configuration ${file} must be a mapping of keys to values`)
   }
   return value as Plain
+}
+
+/** Text from a file as a message can hold it: in one line, without control characters, not too long. */
+export function shown(text: string, most = 60): string {
+  const escaped = JSON.stringify(text).slice(1, -1)
+  return escaped.length > most ? `${escaped.slice(0, most)}…` : escaped
 }
 
 /**
@@ -79,12 +95,12 @@ export function check<T>(schema: z.ZodType<T>, configuration: Plain, where: stri
   const parsed = schema.safeParse(configuration)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]!
-  const at = issue.path.join('.')
-  const topic = issue.path.length > 0 ? ` ${String(issue.path[0])}` : ''
+  const at = shown(issue.path.join('.'))
+  const topic = issue.path.length > 0 ? ` ${shown(String(issue.path[0]))}` : ''
   if (issue.code === 'unrecognized_keys') {
     const under = at ? ` under '${at}'` : ''
     throw new UsageError(
-      `${where}: there is no key '${issue.keys[0]}'${under}; 'ageb help config${topic}' lists the keys`,
+      `${where}: there is no key '${shown(issue.keys[0]!)}'${under}; 'ageb help config${topic}' lists the keys`,
     )
   }
   if (issue.code === 'invalid_union' && 'options' in issue && issue.options) {
@@ -93,5 +109,5 @@ export function check<T>(schema: z.ZodType<T>, configuration: Plain, where: stri
       `${where}: '${at}' must be one of ${known}; 'ageb help config${topic}' explains them`,
     )
   }
-  throw new UsageError(`${where}: '${at}': ${issue.message}`)
+  throw new UsageError(`${where}: '${at}': ${shown(issue.message, 300).replaceAll('\\"', '"')}`)
 }

@@ -2,6 +2,7 @@ import { open, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf, type ImageSize } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
+import { errorCode } from '../files/write-file.js'
 import { numberedBy } from './class-names.js'
 import { type RgbImage, resizeRgb } from './decode.js'
 import { digestsOfFiles } from './file-digests.js'
@@ -81,10 +82,18 @@ function chosen(name: string, labels: readonly string[], wanted: string | undefi
   )
 }
 
+/** Undefined if there is no such file. Throws InputError if it cannot be read or is empty. */
 async function namesIn(path: string): Promise<string[] | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => undefined)
-  const names = text?.split(/\r?\n/).filter(line => line.trim() !== '')
-  return names && names.length > 0 ? names : undefined
+  const text = await readFile(path, 'utf8').catch(error => {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw new InputError(`${path} cannot be read (${errorCode(error)}): check its permissions.`)
+  })
+  if (text === undefined) return undefined
+  const names = text.split(/\r?\n/).filter(line => line.trim() !== '')
+  if (names.length > 0) return names
+  throw new InputError(
+    `${path} names no classes: fetch it again, or delete it if the classes shall be numbered.`,
+  )
 }
 
 async function labelsIn(file: string, record: number, column: number): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { InputError } from 'onnxgrad'
 import type { z } from 'zod'
-import { UsageError } from '../configuration/resolve.js'
+import { shown, UsageError } from '../configuration/resolve.js'
 import type { RunFolder } from './run-folder.js'
 
 /** A file that a record names, with the digest that shows whether it is damaged. */
@@ -59,7 +59,7 @@ export async function readRecord<T extends { readonly kind: string }>(
   if (!plain) throw new UsageError(`${folder.path} is not finished: resume it with --resume ${folder.path}`)
   if ('kind' in plain && plain.kind !== kind)
     throw new UsageError(
-      `${folder.path} is a run of kind '${String(plain.kind)}', not '${kind}': name another run`,
+      `${folder.path} is a run of kind '${shown(String(plain.kind))}', not '${kind}': name another run`,
     )
   const parsed = schema.safeParse(plain)
   if (parsed.success) return parsed.data

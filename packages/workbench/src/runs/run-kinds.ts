@@ -1,4 +1,4 @@
-import { UsageError } from '../configuration/resolve.js'
+import { shown, UsageError } from '../configuration/resolve.js'
 import { backdoorKind } from './backdoor/kind.js'
 import { trainKind } from './train/kind.js'
 
@@ -15,6 +15,11 @@ export function isRunKind(name: string): name is RunKindName {
 /** The name of the kind that a configuration asks for. Throws UsageError if there is none such. */
 export function runKindOf(kind: unknown, where: string): RunKindName {
   if (typeof kind === 'string' && isRunKind(kind)) return kind
-  const came = kind === undefined ? 'it has none' : `not ${JSON.stringify(kind)}`
+  const came =
+    kind === undefined
+      ? 'it has none'
+      : typeof kind === 'string'
+        ? `not '${shown(kind)}'`
+        : 'not a value of another type'
   throw new UsageError(`${where}: 'kind' must be ${Object.keys(runKinds).join(' or ')}; ${came}`)
 }

@@ -1,4 +1,5 @@
 import {
+  assertPredictions,
   type BackdoorPredictions,
   type BackdoorRecord,
   backdoorRecord,
@@ -7,6 +8,7 @@ import {
   decodeTrainingLog,
   type TrainingCurve,
 } from '@ageb/lab'
+import { InputError } from 'onnxgrad'
 import { type RecordFile, readRecord, readRecordFile } from '../record-files.js'
 import type { RunFolder } from '../run-folder.js'
 
@@ -32,12 +34,21 @@ export async function readBackdoorRecord(folder: RunFolder): Promise<ReadBackdoo
   await readRecordFile(folder, poison)
   const curve = async (name: string, file: RecordFile) =>
     curveOf(name, await decodeTrainingLog(await readRecordFile(folder, file), folder.file(file.name)))
+  const decoded = await decodePredictions(
+    await readRecordFile(folder, predictions),
+    folder.file(predictions.name),
+  )
+  const { classNames, test } = record.data
+  const shape = { classes: classNames.length, count: test.count }
+  assertPredictions(decoded, shape, folder.file(predictions.name))
+  const beyond = gallery.find(({ index }) => index < 0 || index >= test.count)
+  if (beyond)
+    throw new InputError(
+      `${folder.file('record.json')}: 'gallery' has image ${beyond.index}, but there are ${test.count} test images`,
+    )
   return {
     record,
-    predictions: await decodePredictions(
-      await readRecordFile(folder, predictions),
-      folder.file(predictions.name),
-    ),
+    predictions: decoded,
     curves: [
       await curve('clean fine-tuning', training.clean),
       await curve('poisoned fine-tuning', training.poisoned),

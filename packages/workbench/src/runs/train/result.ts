@@ -1,5 +1,6 @@
 import {
   accuracy,
+  assertClasses,
   curveOf,
   decodeTestPredictions,
   decodeTrainingLog,
@@ -9,6 +10,7 @@ import {
   type TrainRecord,
   trainRecord,
 } from '@ageb/lab'
+import { InputError } from 'onnxgrad'
 import { readRecord, readRecordFile } from '../record-files.js'
 import type { RunFolder } from '../run-folder.js'
 
@@ -24,12 +26,16 @@ export async function readTrainRecord(folder: RunFolder): Promise<ReadTrainRecor
   const record = await readRecord(folder, trainRecord, 'train')
   const { predictions, training } = record
   const log = await decodeTrainingLog(await readRecordFile(folder, training), folder.file(training.name))
+  const where = folder.file(predictions.name)
+  const decoded = await decodeTestPredictions(await readRecordFile(folder, predictions), where)
+  const { label, predicted } = decoded
+  const { classNames, test } = record.data
+  if (label.length !== test.count)
+    throw new InputError(`${where} has ${label.length} rows, but the record is of ${test.count} test images`)
+  assertClasses({ label, predicted }, classNames.length, where)
   return {
     record,
-    predictions: await decodeTestPredictions(
-      await readRecordFile(folder, predictions),
-      folder.file(predictions.name),
-    ),
+    predictions: decoded,
     curve: curveOf('training', log),
   }
 }
