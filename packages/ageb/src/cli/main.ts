@@ -16,7 +16,8 @@ export async function main(args: readonly string[]): Promise<number> {
   console.debug = (...words: unknown[]) => console.error(...words)
   // A reader that has seen enough (`ageb … | head -1`) is no failure.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? exitCodes.success : exitCodes.failure)
+    if (error.code === 'EPIPE') process.exit(exitCodes.success)
+    process.exit(report(new Error(`standard output cannot be written: ${error.message}`)))
   })
   // What cannot be said is left unsaid; a run notices it (`listenForInterruption`) and stops with its state saved.
   process.stderr.on('error', () => {})

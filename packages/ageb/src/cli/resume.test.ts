@@ -95,6 +95,15 @@ describe('a training', () => {
     expect(states('stopped')).toEqual([])
   })
 
+  it.each([
+    ['its terminal is closed', 'hung-up', { signal: 'SIGHUP', at: 'training: 10 %' }],
+    ['no one reads its standard error', 'unheard', { closesAt: 'training: 10 %' }],
+  ] as const)('saves its state when %s', async (_, name, options) => {
+    const ended = await here.ageb(train(name), { ...options, ...fresh(name) })
+    expect(ended).toMatchObject({ code: 130, stdout: '' })
+    expect(states(name).map(file => path.basename(file))).toEqual(['state.safetensors'])
+  })
+
   it('ends at once at a second Ctrl-C, in the middle of a step', async () => {
     // Steps must be long enough for the second signal to come within one.
     const large = ['model.hidden_size=384', 'model.intermediate_size=1536', 'model.num_hidden_layers=4']

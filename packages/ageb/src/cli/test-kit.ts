@@ -22,6 +22,7 @@ export interface CallOptions {
   readonly signal?: NodeJS.Signals
   readonly at?: string
   readonly twice?: boolean
+  readonly closesAt?: string
   readonly env?: Readonly<Record<string, string>>
   readonly killAfter?: number
 }
@@ -34,6 +35,7 @@ export interface Scratch {
    * Runs the program in the folder.
    * @param options.signal sent as soon as standard error holds the text `at`
    * @param options.twice send it again when the program has reported the first
+   * @param options.closesAt standard error is closed as soon as it holds this text
    * @param options.env further environment variables
    * @param options.killAfter milliseconds after which the program is killed without notice
    */
@@ -49,7 +51,7 @@ export function scratch(name: string): Scratch {
   return {
     folder,
     file: (...names) => path.join(folder, ...names),
-    ageb: (args, { signal: kill, at = '', twice = false, env: more, killAfter } = {}) =>
+    ageb: (args, { signal: kill, at = '', twice = false, closesAt, env: more, killAfter } = {}) =>
       new Promise((resolve, reject) => {
         const child = spawn(process.execPath, [program, ...args], {
           cwd: folder,
@@ -63,6 +65,7 @@ export function scratch(name: string): Scratch {
         })
         child.stderr.setEncoding('utf8').on('data', text => {
           stderr += text
+          if (closesAt !== undefined && stderr.includes(closesAt)) child.stderr.destroy()
           if (cues.length === 0 || !stderr.includes(cues[0]!)) return
           cues.shift()
           child.kill(kill)

@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { open, readdir, rename, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import envPaths from 'env-paths'
+import { ensureFolder } from '../files/write-file.js'
 
 /** The folder of decoded images: `AGEB_CACHE`, else the user's cache folder as the platform has it. */
 export function cacheFolder(): string {
@@ -31,7 +32,7 @@ export async function writeCacheFile(
   path: string,
   write: (handle: FileHandle) => Promise<void>,
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
+  await ensureFolder(dirname(path))
   await removeOrphans(path)
   const beside = `${path}.${hostname()}.${process.pid}.${randomUUID().slice(0, 8)}.part`
   try {

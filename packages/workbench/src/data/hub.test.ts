@@ -110,6 +110,14 @@ describe('a data set on the hub', () => {
     expect(await failing('nobody/nothing')).toContain('check the connection')
   })
 
+  it('is not blamed on the hub where the cache cannot be written', async context => {
+    // Not even root may make a folder there.
+    if (process.platform !== 'linux') return context.skip()
+    process.env.HF_HUB_CACHE = '/sys/ageb-hub'
+    const loading = openSplit({ dataset: repo, split: 'train' })
+    await expect(loading).rejects.toThrow(/^\/sys\/ageb-hub cannot be written: .*choose/)
+  })
+
   it('may have several configurations, name its splits otherwise, or hold no Parquet', async () => {
     const parquet = files.get('data/test-00000-of-00001.parquet')!
     const others = new Map([

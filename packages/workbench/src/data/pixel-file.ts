@@ -1,6 +1,7 @@
 import { constants, writeSync } from 'node:fs'
-import { type FileHandle, mkdir, open, statfs } from 'node:fs/promises'
+import { type FileHandle, open, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ensureFolder } from '../files/write-file.js'
 import type { Monitor } from '../runs/monitor.js'
 import { cacheFolder, checksum, checksumBytes } from './cache.js'
 import { once } from './once.js'
@@ -163,7 +164,7 @@ export class PixelFile {
   async #load(): Promise<void> {
     const { count, size } = this
     try {
-      await mkdir(cacheFolder(), { recursive: true })
+      await ensureFolder(cacheFolder())
       for (const [path, length] of [
         [this.#path('sums'), count * checksumBytes],
         [this.#path('pixels'), count * size],

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { InputError } from 'onnxgrad'
 
 const noSpace: Record<string, string> = {
@@ -11,6 +12,13 @@ const noPermission: Record<string, string> = {
   EACCES: 'permission is denied: choose a folder that you may write to',
   EPERM: 'the operation is not permitted: choose a folder that you may write to',
   EROFS: 'the file system is read-only: choose another folder',
+}
+
+const noPlace: Record<string, string> = {
+  ENOENT: 'its folder does not exist: make it first',
+  ENOTDIR: 'a part of the path is a file: choose another path',
+  EISDIR: 'it is a folder: choose another path',
+  EEXIST: 'there is a file of that name: choose another path',
 }
 
 /** Whether a write failed because the disk or the quota is full. */
@@ -31,13 +39,34 @@ export function errorCode(error: unknown): string {
 /** What is told when a path cannot be written: in one sentence what, where, why, and what to do. */
 export function cannotBeWritten(path: string, error: unknown): InputError {
   const code = errorCode(error)
-  const why = noSpace[code] ?? noPermission[code] ?? (error instanceof Error ? error.message : String(error))
+  const why =
+    noSpace[code] ??
+    noPermission[code] ??
+    noPlace[code] ??
+    (error instanceof Error ? error.message : String(error))
   return new InputError(`${path} cannot be written: ${why}`)
 }
 
-/** Makes a folder and those that it is in, where they are not there. Throws InputError if it cannot be made. */
+/**
+ * Makes a folder and those that it is in, where they are not there. Unlike Node's own recursive mkdir, which reports that
+ * a folder in a read-only file system does not exist, it throws what is in the way.
+ *
+ * @throws Error of the file system
+ */
+export async function ensureFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    if ((await stat(folder).catch(() => undefined))?.isDirectory()) return
+    if (errorCode(error) !== 'ENOENT' || dirname(folder) === folder) throw error
+    await ensureFolder(dirname(folder))
+    await ensureFolder(folder)
+  }
+}
+
+/** As `ensureFolder`. Throws InputError if the folder cannot be made. */
 export async function makeFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch(error => {
+  await ensureFolder(folder).catch(error => {
     throw cannotBeWritten(folder, error)
   })
 }

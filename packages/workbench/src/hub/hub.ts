@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   datasetInfo,
@@ -10,6 +10,7 @@ import {
   modelInfo,
 } from '@huggingface/hub'
 import { InputError } from 'onnxgrad'
+import { cannotBeWritten, ensureFolder, errorCode, isForbidden, isOutOfSpace } from '../files/write-file.js'
 
 /** What a text names on the Hugging Face hub. */
 export interface HubId {
@@ -61,6 +62,15 @@ export async function fetchFromHub(request: HubRequest, warn: (message: string) 
     return await download(request)
   } catch (error) {
     if (error instanceof InputError) throw error
+    if (isForbidden(error) || isOutOfSpace(error)) {
+      // It is not the hub that is at fault: what is there already may be enough.
+      const cached = await cachedFiles(request)
+      if (!cached) throw cannotBeWritten(getHFHubCachePath(), error)
+      warn(
+        `${getHFHubCachePath()} cannot be written (${errorCode(error)}): ${name} is used as it was fetched earlier.`,
+      )
+      return cached
+    }
     const problem = describe(error, request)
     const cached = error instanceof HubApiError ? undefined : await cachedFiles(request)
     if (!cached) {
@@ -88,7 +98,10 @@ async function download(request: HubRequest): Promise<string[]> {
     if (entry.type === 'file') sizes.set(entry.path, entry.size)
   }
   const files: string[] = []
-  for (const path of request.choose([...sizes.keys()])) {
+  const chosen = request.choose([...sizes.keys()])
+  // The hub's client would report of a read-only cache that a folder does not exist.
+  await ensureFolder(join(repoFolder(request), 'blobs'))
+  for (const path of chosen) {
     const file = await downloadFileToCacheDir({ ...common, repo, revision: sha, path })
     const { size } = await stat(file)
     if (size !== sizes.get(path)) {
@@ -104,11 +117,18 @@ async function download(request: HubRequest): Promise<string[]> {
   return files
 }
 
-/** Writes down which commit a branch or tag was, as the Python library does; offline work looks there. */
+/**
+ * Writes down which commit a branch or tag was, as the Python library does; offline work looks there. In a cache that
+ * cannot be written it is not noted: the files are there all the same.
+ */
 async function rememberRevision(request: HubRequest, sha: string): Promise<void> {
   const path = join(repoFolder(request), 'refs', request.revision)
-  await mkdir(dirname(path), { recursive: true })
-  await writeFile(path, sha)
+  try {
+    await ensureFolder(dirname(path))
+    await writeFile(path, sha)
+  } catch (error) {
+    if (!isForbidden(error)) throw error
+  }
 }
 
 /** The files from an earlier fetch, or undefined if they are not all there. */

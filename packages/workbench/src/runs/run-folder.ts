@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { InputError } from 'onnxgrad'
@@ -6,7 +6,7 @@ import { runtimeVersion } from 'onnxgrad/node'
 import { UsageError } from '../configuration/resolve.js'
 import { openSealedJson, sealedJson } from '../files/sealed-json.js'
 import { version } from '../files/version.js'
-import { cannotBeWritten, errorCode, makeFolder, writeFileWhole } from '../files/write-file.js'
+import { cannotBeWritten, ensureFolder, errorCode, makeFolder, writeFileWhole } from '../files/write-file.js'
 import type { LeaseFile } from '../store/lease-file.js'
 import { configurationText, parseConfiguration } from './configuration-file.js'
 import type { Monitor } from './monitor.js'
@@ -153,7 +153,7 @@ export class RunFolder {
   /** Writes the configuration; false if there is one already. */
   async #begin(text: string): Promise<boolean> {
     try {
-      await mkdir(this.path, { recursive: true })
+      await ensureFolder(this.path)
       await writeFile(this.file('config.yaml'), text, { flag: 'wx' })
       return true
     } catch (error) {

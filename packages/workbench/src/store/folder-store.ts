@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cacheFolder } from '../data/cache.js'
-import { cannotBeWritten, errorCode, isForbidden } from '../files/write-file.js'
+import { cannotBeWritten, ensureFolder, errorCode, isForbidden } from '../files/write-file.js'
 import {
   bytesOf,
   checkDigests,
@@ -73,7 +72,7 @@ export class FolderStore implements Store {
     const watch = new LeaseWatch(`${place}.lease`, this.#staleSeconds)
     let waitsFor = ''
     try {
-      await mkdir(join(this.where, id.stage), { recursive: true })
+      await ensureFolder(join(this.where, id.stage))
       for (;;) {
         options.signal?.throwIfAborted()
         const created = await LeaseFile.create(`${place}.lease`, this.#staleSeconds)
@@ -161,7 +160,12 @@ function title({ stage, key }: { stage: string; key: string }): string {
 
 /** A store for this process alone, removed when it ends. */
 function temporaryStore(staleSeconds: number): FolderStore {
-  const root = mkdtempSync(join(tmpdir(), 'ageb-store-'))
+  let root: string
+  try {
+    root = mkdtempSync(join(tmpdir(), 'ageb-store-'))
+  } catch (error) {
+    throw cannotBeWritten(tmpdir(), error)
+  }
   process.once('exit', () => rmSync(root, { recursive: true, force: true }))
   return new FolderStore(root, { staleSeconds })
 }
