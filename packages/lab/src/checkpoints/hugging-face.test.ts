@@ -85,6 +85,15 @@ describe('a checkpoint in the Hugging Face layout', () => {
     expect(preprocessor).toMatchObject({ size: { height: 8, width: 8 }, image_mean: [0.4, 0.5, 0.6] })
   })
 
+  it('has its classes twice, so that they are not lost with id2label', () => {
+    const { id2label: _, ...config } = JSON.parse(files['config.json'])
+    const read = (changed: object) =>
+      fromHuggingFace({ ...files, 'config.json': JSON.stringify(changed) }, 'there')
+    expect(read(config).model.classNames).toEqual(['red', 'green', 'blue'])
+    expect(() => read({ ...config, label2id: { red: 0, green: 0, blue: 2 } })).toThrow(/^there\/config\.json/)
+    expect(() => read({ ...config, label2id: { red: 'x' } })).toThrow(/^there\/config\.json: 'label2id'/)
+  })
+
   it('has whole numbers where transformers takes nothing else, and no others', () => {
     const text = (config: object) => {
       const built = buildModel(modelConfig.parse(config), { classNames: [] })
