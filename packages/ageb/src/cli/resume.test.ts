@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { RunFolder, readTrainRecord } from '@ageb/workbench'
 import { writeDataset } from '@ageb/workbench/testing'
@@ -102,6 +111,26 @@ describe('a training', () => {
     const ended = await here.ageb(train(name), { ...options, ...fresh(name) })
     expect(ended).toMatchObject({ code: 130, stdout: '' })
     expect(states(name).map(file => path.basename(file))).toEqual(['state.safetensors'])
+  })
+
+  it('is not resumed with other data, and is with the data that it began with', async () => {
+    await writeDataset(here.file('other', 'data'))
+    const args = ['train', '--data', 'other/data', '--out', 'replaced', ...tinyTraining(EPOCHS)]
+    const { env } = fresh('replaced')
+    expect(await here.ageb(args, { signal: 'SIGTERM', at: 'training: 10 %', env })).toMatchObject({
+      code: 130,
+    })
+    renameSync(here.file('other', 'data'), here.file('kept'))
+    await writeDataset(here.file('other', 'data'), { side: 9 })
+    const refused = await here.ageb(['run', '--resume', 'replaced'], { env })
+    expect(refused).toMatchObject({ code: 1, stdout: '' })
+    expect(refused.stderr.trimEnd().split('\n').at(-1)).toMatch(
+      /^ageb: other\/data \(train\): this is not what/,
+    )
+    rmSync(here.file('other', 'data'), { recursive: true })
+    renameSync(here.file('kept'), here.file('other', 'data'))
+    expect(await here.ageb(['run', '--resume', 'replaced'], { env })).toMatchObject({ code: 0 })
+    expect(weights('replaced').equals(weights('whole'))).toBe(true)
   })
 
   it('ends at once at a second Ctrl-C, in the middle of a step', async () => {
