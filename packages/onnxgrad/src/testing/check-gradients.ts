@@ -9,8 +9,8 @@ import type { Runtime } from '../runtime/session.js'
 
 export { evaluate, numbers } from './evaluate.js'
 export * from './fuzz.js'
-export { softwareVulkan, softwareVulkanMissing } from './software-vulkan.js'
 export * from './fuzz-json.js'
+export { softwareVulkan, softwareVulkanMissing } from './software-vulkan.js'
 
 export interface GradientCheck {
   /** Shapes of the inputs that are differentiated at. */

@@ -106,6 +106,7 @@ async function carryOut(
     monitor.say(`${folder.path} is already finished: this is its result`)
   } else {
     const config = checkConfiguration(kind, configuration, where, plugins)
+    await folder.noteEnvironment(String(configuration.device))
     const startedAt = new Date()
     const start = performance.now()
     const stages = new StageLog({

@@ -1,4 +1,4 @@
-import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, stat, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { InputError } from 'onnxgrad'
@@ -17,6 +17,9 @@ export interface RunEvent {
   readonly type: string
   readonly [key: string]: unknown
 }
+
+/** A table of ten million images is smaller. */
+const MOST_BYTES = 2 ** 30
 
 /**
  * A run on disk: `config.yaml` (resolved), `environment.json`, `events.jsonl` (what happened when), the record with the
@@ -53,7 +56,7 @@ export class RunFolder {
       run = new RunFolder(`${folder}-${n}`)
     }
     await run.#own(owning)
-    await run.writeSealed('environment.json', environment(String(config.device)))
+    await run.noteEnvironment(String(config.device))
     return run
   }
 
@@ -63,13 +66,9 @@ export class RunFolder {
    */
   static async open(folder: string): Promise<{ run: RunFolder; config: Record<string, unknown> }> {
     const run = new RunFolder(folder)
-    const file = run.file('config.yaml')
-    const text = await readFile(file, 'utf8').catch(error => {
-      if (errorCode(error) === 'ENOENT')
-        throw new UsageError(`${folder} holds no run (no config.yaml): check the path`)
-      throw new InputError(`${file} cannot be read (${errorCode(error)}): check its permissions`)
-    })
-    return { run, config: parseConfiguration(text, file) }
+    const bytes = await run.read('config.yaml')
+    if (!bytes) throw new UsageError(`${folder} holds no run (no config.yaml): check the path`)
+    return { run, config: parseConfiguration(bytes.toString('utf8'), run.file('config.yaml')) }
   }
 
   /**
@@ -103,12 +102,20 @@ export class RunFolder {
     await writeFileWhole(file, data)
   }
 
-  /** A file's bytes; null if it is not there. Throws InputError if it cannot be read. */
+  /** A file's bytes; null if it is not there. Throws InputError if it cannot be read or is far too large. */
   async read(name: string): Promise<Buffer | null> {
-    return readFile(this.file(name)).catch(error => {
+    const file = this.file(name)
+    try {
+      // Memory is taken only for what a run may have written.
+      const { size } = await stat(file)
+      if (size > MOST_BYTES)
+        throw new InputError(`${file} has ${size} bytes, more than any file of a run: restore it`)
+      return await readFile(file)
+    } catch (error) {
+      if (error instanceof InputError) throw error
       if (errorCode(error) === 'ENOENT') return null
-      throw new InputError(`${this.file(name)} cannot be read (${errorCode(error)}): check its permissions`)
-    })
+      throw new InputError(`${file} cannot be read (${errorCode(error)}): check its permissions`)
+    }
   }
 
   /** Appends to the event log, which is for people: nothing depends on it. */
@@ -146,8 +153,16 @@ export class RunFolder {
    * @throws InputError if it is damaged
    */
   async environment(): Promise<Record<string, string> | null> {
-    const remedy = 'delete it, as no figure depends on it; the report then shows what the record holds'
+    const remedy = 'delete it, as no figure depends on it'
     return (await this.readSealed('environment.json', remedy)) as Record<string, string> | null
+  }
+
+  /**
+   * Notes what the results may depend on, unless that was done: a run may be killed in its first moment.
+   * @throws InputError if the note is damaged or cannot be written
+   */
+  async noteEnvironment(device: string): Promise<void> {
+    if (!(await this.environment())) await this.writeSealed('environment.json', environment(device))
   }
 
   /** Writes the configuration; false if there is one already. */
@@ -168,7 +183,8 @@ export class RunFolder {
 
   /** Says where the event log is damaged, which stops nothing. */
   async #checkLog(monitor?: Monitor): Promise<void> {
-    const text = (await this.read('events.jsonl'))?.toString('utf8') ?? ''
+    const bytes = await this.read('events.jsonl').catch((error: Error) => monitor?.say(error.message))
+    const text = bytes?.toString('utf8') ?? ''
     this.#isCut = text !== '' && !text.endsWith('\n')
     const wrong = text.split('\n').findIndex(line => line !== '' && !isJson(line))
     if (wrong >= 0)
