@@ -44,7 +44,7 @@ const data = z.object({
 export const recordHead = {
   format: z.literal(1),
   /** The configuration, every default filled in. */
-  configuration: z.record(z.string(), z.json()),
+  configuration: z.object({ seed: z.int(), dataset: z.string() }).catchall(z.json()),
   /** What decides the last bits besides the configuration. */
   environment: z.object({ ageb: z.string(), onnxruntime: z.string(), device: z.string(), threads: z.int() }),
   data,

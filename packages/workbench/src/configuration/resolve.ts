@@ -26,6 +26,8 @@ export function parseMapping(text: string, file: string): Plain {
     const [problem] = [...document.errors, ...document.warnings]
     if (problem) throw problem
     value = document.toJS()
+    // An alias may stand within what it is an alias of; nothing that is asked for could be so.
+    JSON.stringify(value)
   } catch (error) {
     const reason = (error as Error).message.split('\n')[0]!
     throw new UsageError(`the configuration ${file} is not YAML: ${shown(reason, 200)}`)

@@ -9,6 +9,7 @@ import { parquetHeader, readColumn } from 'hyparquet/src/column.js'
 import { DEFAULT_PARSERS } from 'hyparquet/src/convert.js'
 import { getTreePath } from 'hyparquet/src/schema.js'
 import { compressors } from 'hyparquet-compressors'
+import { checkRuns, MOST_VALUES } from './parquet-runs.js'
 
 /** A page larger than this unpacked is refused: it would be taken into memory whole. */
 const maxUnpackedBytes = 2 ** 30
@@ -66,6 +67,28 @@ export async function* readLeafPages(
     values += data.num_values
     if (values > rows) break
     const bytes = dictionary.length > 0 ? Buffer.concat([dictionary, page]) : page
+    const content = page.subarray(headerBytes)
+    const check = (values: Uint8Array) => {
+      checkRuns(header, schemaPath, column.type, header.data_page_header_v2 ? content : values, values)
+      return values
+    }
+    const unpack = boundedCompressors[column.codec]
+    const { data_page_header_v2: second } = header
+    const isPacked = column.codec !== 'UNCOMPRESSED' && second?.is_compressed !== false
+    if (!isPacked) {
+      const levels = second ? second.definition_levels_byte_length + second.repetition_levels_byte_length : 0
+      check(content.subarray(levels))
+    }
+    // The dictionary, if there is one, is unpacked first, each time.
+    let before = dictionary.length > 0 ? 1 : 0
+    decoder.compressors =
+      isPacked && unpack
+        ? {
+            ...boundedCompressors,
+            [column.codec]: (input: Uint8Array, length: number) =>
+              before-- > 0 ? unpack(input, length) : check(unpack(input, length)),
+          }
+        : boundedCompressors
     const decoded = readColumn(
       { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 },
       { groupStart: 0, selectStart: 0, selectEnd: data.num_values, groupRows: data.num_values },
@@ -148,7 +171,7 @@ function checkPage(header: PageHeader, left: number, rows: number): void {
   const isSound =
     isWithin(packed, left) &&
     isWithin(unpacked, maxUnpackedBytes) &&
-    isWithin(count, rows) &&
+    isWithin(count, Math.min(rows, MOST_VALUES)) &&
     isWithin(levels, packed) &&
     isWithin(nulls, rows)
   if (!isSound) throw new Error('a page header contradicts the metadata')

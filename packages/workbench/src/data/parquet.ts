@@ -41,6 +41,9 @@ export interface ImageParquet {
   labels(): Promise<number[] | string[]>
 }
 
+/** Labels of one file are held in memory. */
+const maxRows = 2 ** 26
+
 /** Classes without names are numbers below this. */
 const maxClasses = 2 ** 16
 
@@ -145,6 +148,8 @@ function schemaOf(path: string, metadata: FileMetaData): SchemaTree {
 /** The number of rows, once the sizes that the metadata declares are seen to be consistent and bearable. */
 function checkSizes(path: string, file: AsyncBuffer, metadata: FileMetaData): number {
   const rows = Number(metadata.num_rows)
+  if (rows > maxRows)
+    throw new InputError(`${path} has ${rows} rows, and at most ${maxRows} are supported: split it up.`)
   let inGroups = 0
   for (const [index, group] of metadata.row_groups.entries()) {
     inGroups += Number(group.num_rows)
