@@ -1,6 +1,7 @@
-import { parquetReadObjects } from 'hyparquet'
+import { type FileMetaData, parquetMetadata } from 'hyparquet'
 import { parquetWriteBuffer } from 'hyparquet-writer/src/write.js'
 import { InputError } from 'onnxgrad'
+import { chunkRange, readLeafPages } from './parquet-column.js'
 
 /** A column: whole numbers, single-precision numbers or texts, one a row. */
 export type Column = Int32Array | Float32Array | readonly string[]
@@ -46,19 +47,44 @@ export async function decodeTable<K extends Record<string, ColumnKind>>(
 ): Promise<{ [name in keyof K]: ColumnOf<K[name]> }> {
   // A copy with a buffer of its own: a Buffer of Node may be a piece of a larger one.
   const file = new Uint8Array(bytes).buffer
-  const rows = await parquetReadObjects({ file, columns: Object.keys(kinds) }).catch((error: unknown) => {
+  try {
+    const metadata = parquetMetadata(file)
+    const columns = []
+    for (const [name, kind] of Object.entries(kinds))
+      columns.push([name, columnOf(kind, await valuesOf(file, metadata, name, kind))])
+    return Object.fromEntries(columns)
+  } catch (error) {
     throw new InputError(
-      `${where} is not a table of ageb (${(error as Error).message}): restore it from a copy`,
+      `${where} is not a table of ageb (${(error as Error).message.split('\n')[0]}): restore it from a copy`,
     )
-  })
-  const columns = Object.entries(kinds).map(([name, kind]) => {
-    if (rows.some(row => row[name] === undefined || row[name] === null))
-      throw new InputError(`${where} has no complete column '${name}': restore it from a copy`)
-    const values = rows.map(row => row[name])
-    if (kind === 'text') return [name, values.map(String)]
-    return [name, kind === 'int' ? Int32Array.from(values, Number) : Float32Array.from(values, Number)]
-  })
-  return Object.fromEntries(columns)
+  }
+}
+
+const types = { int: 'INT32', float: 'FLOAT', text: 'BYTE_ARRAY' } as const
+
+/** The values of a column. Throws Error if it is missing, of another type or damaged. */
+async function valuesOf(file: ArrayBuffer, metadata: FileMetaData, name: string, kind: ColumnKind) {
+  const values: unknown[] = []
+  for (const { columns, num_rows } of metadata.row_groups) {
+    const column = columns.find(({ meta_data }) => meta_data?.path_in_schema.join('.') === name)?.meta_data
+    if (column?.type !== types[kind]) throw new Error(`it has no column '${name}' of kind ${kind}`)
+    const { start, end } = chunkRange(column)
+    if (!(start >= 0 && start <= end && end <= file.byteLength))
+      throw new Error(`its column '${name}' would lie outside of it`)
+    for await (const page of readLeafPages(file, metadata, column, Number(num_rows)))
+      for (const value of page) {
+        if (value === undefined || value === null) throw new Error(`its column '${name}' is not complete`)
+        values.push(value)
+      }
+  }
+  if (values.length !== Number(metadata.num_rows))
+    throw new Error(`its column '${name}' has ${values.length} of ${metadata.num_rows} rows`)
+  return values
+}
+
+function columnOf(kind: ColumnKind, values: readonly unknown[]): Column {
+  if (kind === 'text') return values.map(String)
+  return kind === 'int' ? Int32Array.from(values, Number) : Float32Array.from(values, Number)
 }
 
 /**

@@ -1,4 +1,5 @@
 import { open, stat } from 'node:fs/promises'
+import { chunkRange, readLeafColumn, readLeafPages } from '@ageb/lab'
 import {
   type AsyncBuffer,
   type ColumnMetaData,
@@ -8,8 +9,8 @@ import {
   type RowGroup,
   type SchemaTree,
 } from 'hyparquet'
+import { compressors } from 'hyparquet-compressors'
 import { InputError } from 'onnxgrad'
-import { chunkRange, readLeafColumn, readLeafPages } from './parquet-column.js'
 import { type ChosenColumns, type ColumnChoice, chooseColumns } from './parquet-schema.js'
 
 /** Encoded images of one page, in the file's order. */
@@ -185,9 +186,9 @@ async function* readImages({ path, file, metadata, columns }: Source): AsyncGene
     try {
       const [bytes, fileNames] = [leafOf(group, columns.bytes), leafOf(group, columns.fileName)]
       if (!bytes) throw new Error('the column of the images is missing')
-      const names = fileNames && (await readLeafColumn(file, metadata, fileNames, rows))
+      const names = fileNames && (await readLeafColumn(file, metadata, fileNames, rows, compressors))
       let row = 0
-      for await (const page of readLeafPages(file, metadata, bytes, rows)) {
+      for await (const page of readLeafPages(file, metadata, bytes, rows, compressors)) {
         yield batchOf(path, firstRow + row, page, names?.slice(row, row + page.length))
         row += page.length
       }
@@ -220,7 +221,7 @@ async function readLabels(source: Source): Promise<number[] | string[]> {
     try {
       const column = leafOf(group, [columns.label])
       if (!column) throw new Error('the column of the labels is missing')
-      values = await readLeafColumn(source.file, source.metadata, column, rows)
+      values = await readLeafColumn(source.file, source.metadata, column, rows, compressors)
     } catch (error) {
       throw damaged(path, index, error)
     }

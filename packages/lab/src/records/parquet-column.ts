@@ -1,14 +1,15 @@
 import {
   type AsyncBuffer,
   type ColumnMetaData,
+  type Compressors,
   type FileMetaData,
   type PageHeader,
   parquetSchema,
+  snappyUncompress,
 } from 'hyparquet'
 import { parquetHeader, readColumn } from 'hyparquet/src/column.js'
 import { DEFAULT_PARSERS } from 'hyparquet/src/convert.js'
 import { getTreePath } from 'hyparquet/src/schema.js'
-import { compressors } from 'hyparquet-compressors'
 import { checkRuns, MOST_VALUES } from './parquet-runs.js'
 
 /** A page larger than this unpacked is refused: it would be taken into memory whole. */
@@ -30,6 +31,7 @@ export function chunkRange(column: ColumnMetaData): { start: number; end: number
  * rejected promise behind that ends the process. Here each page is checked first, and what it throws is caught.
  *
  * @param rows values that the chunk must have
+ * @param compressors what unpacks pages, by codec
  * @throws Error if the chunk is damaged
  */
 export async function* readLeafPages(
@@ -37,7 +39,9 @@ export async function* readLeafPages(
   metadata: FileMetaData,
   column: ColumnMetaData,
   rows: number,
+  compressors: Compressors = ownCompressors,
 ): AsyncGenerator<unknown[]> {
+  const boundedCompressors = bounded(compressors)
   const { start, end } = chunkRange(column)
   const schemaPath = getTreePath(parquetSchema(metadata), column.path_in_schema)
   const decoder: Parameters<typeof readColumn>[2] = {
@@ -181,13 +185,24 @@ function isWithin(value: number | undefined, most: number): boolean {
   return value !== undefined && value >= 0 && value <= most
 }
 
+/** What unpacks the pages of files that ageb wrote; others may need more. */
+export const ownCompressors: Compressors = {
+  SNAPPY(input, length) {
+    const output = new Uint8Array(length)
+    snappyUncompress(input, output)
+    return output
+  },
+}
+
 /** The decompressors take the unpacked size from the page's own header. */
-const boundedCompressors = Object.fromEntries(
-  Object.entries(compressors).map(([codec, unpack]) => [
-    codec,
-    (input: Uint8Array, length: number) => {
-      if (length < 0 || length > maxUnpackedBytes) throw new Error(`a page unpacks to ${length} bytes`)
-      return unpack(input, length)
-    },
-  ]),
-)
+function bounded(compressors: Compressors): Compressors {
+  return Object.fromEntries(
+    Object.entries(compressors).map(([codec, unpack]) => [
+      codec,
+      (input: Uint8Array, length: number) => {
+        if (length < 0 || length > maxUnpackedBytes) throw new Error(`a page unpacks to ${length} bytes`)
+        return unpack(input, length)
+      },
+    ]),
+  )
+}
