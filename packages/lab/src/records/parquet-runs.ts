@@ -34,7 +34,8 @@ export function checkRuns(
       second && (i === 0 ? second.repetition_levels_byte_length : second.definition_levels_byte_length)
     const length = declared ?? lengthAt(levels, at)
     if (declared === undefined) at += 4
-    checkPart(levels.subarray(at, at + length), width, most)
+    // To the end of the page: the reader does not stop at the length either.
+    checkPart(levels.subarray(at), width, most)
     at += length
   }
   if (!byRuns.includes(page.encoding)) return
