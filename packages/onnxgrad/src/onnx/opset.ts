@@ -43,12 +43,14 @@ export interface Builder {
 
 type Conversion = (node: ForeignNode, to: Builder) => readonly Value[]
 
-/** Attributes that opset 17 does not have, each at the value with which the operator does what it did in opset 17. */
-const neutral: Readonly<Record<string, Readonly<Record<string, Attribute>>>> = {
-  AveragePool: { dilations: [1, 1] },
+/**
+ * Attributes that this package does not have, each at the value that ONNX takes where it is left out: exporters write it
+ * down. Every other value is refused.
+ */
+const defaults: Readonly<Record<string, Readonly<Record<string, Attribute>>>> = {
   // Heeded only in conversions to float8.
   Cast: { saturate: 1 },
-  MaxPool: { storage_order: 0 },
+  Resize: { antialias: 0, keep_aspect_ratio_policy: 'stretch' },
 }
 
 const fits: Record<AttributeKind, (value: ForeignAttribute) => boolean> = {
@@ -64,7 +66,7 @@ function declared({ op, attributes }: ForeignNode, definition: OpDefinition): At
   const kept: Record<string, Attribute> = {}
   for (const [name, value] of Object.entries(attributes)) {
     const kind = kinds.get(name)
-    if (!kind && String(value) === String(neutral[op]?.[name])) continue
+    if (!kind && value === defaults[op]?.[name]) continue
     const shown = JSON.stringify(typeof value === 'object' && 'data' in value ? 'a tensor' : value).slice(
       0,
       80,
@@ -178,6 +180,36 @@ const conversions: Readonly<Record<string, Conversion>> = {
       all[axisOf(axis, rank) + rank] = amounts[i + axes.length]!
     })
     return asItStands({ ...node, inputs: [x!, pads ? vector(to, all) : null, value ?? null] }, to)
+  },
+  Resize(node, to) {
+    const { axes: given, ...attributes } = node.attributes
+    const [x, roi = null, scales = null, sizes = null] = node.inputs
+    if (!given) return asItStands(node, to)
+    // Sizes or scales are those of some axes; the others stay as they are.
+    const { shape } = required(node.inputs, 0)
+    const axes = (given as readonly number[]).map(axis => axisOf(axis, shape.length))
+    const whole = (numbers: readonly number[], other: (axis: number) => number) =>
+      shape.map((_, axis) => (axes.includes(axis) ? numbers[axes.indexOf(axis)]! : other(axis)))
+    const inputs = sizes
+      ? [
+          x!,
+          roi,
+          null,
+          vector(
+            to,
+            whole(integers(sizes), axis => shape[axis]!),
+          ),
+        ]
+      : [
+          x!,
+          roi,
+          to.constant(
+            'float32',
+            [shape.length],
+            whole(constantNumbers(required([scales], 0)), () => 1),
+          ),
+        ]
+    return asItStands({ ...node, inputs, attributes }, to)
   },
   Clip(node, to) {
     const x = required(node.inputs, 0)
