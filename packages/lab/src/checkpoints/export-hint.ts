@@ -31,6 +31,11 @@ export const exportFromPython =
   "export it to ONNX in the Python program that has its class, with torch.onnx.export(model.eval(), (torch.zeros(1, 3, 224, 224),), 'model.onnx') " +
   'at the size of its images, and give model.onnx'
 
+/** For a file that takes a fixed number of images. */
+export const exportWithFreeBatch =
+  "export it again with a free batch, torch.onnx.export(model.eval(), (torch.zeros(2, 3, 224, 224),), 'model.onnx', " +
+  "dynamo=True, dynamic_shapes=({0: 'batch'},)) at the size of its images"
+
 const PLAIN = /^[\w./@:+-]+$/
 
 /** A path as one word of a command. */

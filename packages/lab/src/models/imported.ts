@@ -1,7 +1,8 @@
-import { Graph, InputError, type OnnxModel, type Value } from 'onnxgrad'
-import { headInput } from './head-input.js'
+import { Graph, InputError, type OnnxModel, type Tensor, type Value } from 'onnxgrad'
 import { normalizationOf, normalize } from './image-input.js'
-import type { AttentionMap, Model, Task } from './model.js'
+import { headInput } from './linear-heads.js'
+import type { AttentionMap, Model, ModelParameter, Task } from './model.js'
+import { parameterRoles } from './parameter-roles.js'
 import { patchAttention } from './patches.js'
 
 /** Tokens in front of the patches: class, distillation, registers. With more, it is no grid with a few tokens before. */
@@ -50,11 +51,14 @@ export function importedModel(
     }
   }
   const probe = new Graph()
-  const found = build({}, probe.input('pixels', 'float32', [fixedBatch ?? PROBE, 3, side, side]))
+  const pixels = probe.input('pixels', 'float32', [fixedBatch ?? PROBE, 3, side, side])
+  const candidates = candidatesOf(file, probe)
+  const found = build(valuesOf(candidates), pixels)
   const classes = found.logits.shape[1]!
   const classNames = task.classNames ?? Array.from({ length: classes }, (_, i) => `LABEL_${i}`)
   if (classNames.length !== classes)
     throw new InputError(`the file tells ${classes} classes apart, but ${classNames.length} names are given`)
+  const roles = parameterRoles(candidates, pixels, found.logits)
   const leadingTokens = leadingOf(found.inner.filter(isAttention).at(-1), fixedBatch ?? PROBE)
   return {
     modelType: 'onnx',
@@ -64,11 +68,12 @@ export function importedModel(
     classNames,
     endsInSigmoid: found.last === 'Sigmoid',
     parameters: Object.fromEntries(
-      Object.entries(file.parameters).map(([name, { shape }]) => [
+      [...roles].map(([name, role]): [string, ModelParameter] => [
         name,
-        { shape, decay: shape.length > 1, init: 'zeros' },
+        { shape: file.parameters[name]!.shape, decay: role === 'matrix', init: 'zeros' },
       ]),
     ),
+    file,
     branches: 0,
     blocks: [],
     leadingTokens,
@@ -88,6 +93,24 @@ export function importedModel(
     },
   }
 }
+
+/** What could be a weight, as an input of a graph. */
+interface Candidate {
+  readonly value: Value
+  readonly tensor: Tensor
+}
+
+function candidatesOf({ parameters }: OnnxModel, graph: Graph): Record<string, Candidate> {
+  return Object.fromEntries(
+    Object.entries(parameters).map(([name, tensor]) => [
+      name,
+      { value: graph.input(`weights.${name}`, tensor.dtype, tensor.shape), tensor },
+    ]),
+  )
+}
+
+const valuesOf = (candidates: Readonly<Record<string, Candidate>>): Record<string, Value> =>
+  Object.fromEntries(Object.entries(candidates).map(([name, { value }]) => [name, value]))
 
 /** The one input, and the lengths of its axes. */
 function pixelInput({ inputs }: OnnxModel, imageSize: number | undefined) {

@@ -8,6 +8,7 @@ import { constantNumbers, integers, required } from '../ops/define-op.js'
 import { Add, Mul } from '../ops/elementwise.js'
 import { Expand } from '../ops/layout.js'
 import { opFor } from '../ops/registry.js'
+import { Resize, resizeByProducts } from '../ops/resize.js'
 import { dtypeOf } from './tensor-message.js'
 
 // How nodes of opset 13 to 21 are said in the form that this package works with: opset 17, static shapes. An
@@ -112,6 +113,15 @@ function geluTanh(x: Value, to: Builder): readonly Value[] {
   return [mul(by(Mul, x, 0.5), by(Add, bounded!, 1))]
 }
 
+/** Of whole shapes. */
+const resized: Conversion = (node, to) => {
+  const attributes = declared(node, Resize)
+  const x = required(node.inputs, 0)
+  if (attributes.mode !== 'cubic' || x.data || x.dtype !== 'float32') return asItStands(node, to)
+  Resize.infer(node.inputs, attributes)
+  return [resizeByProducts(node.inputs, attributes)]
+}
+
 const conversions: Readonly<Record<string, Conversion>> = {
   Constant({ attributes }, to) {
     const [kind, value] = Object.entries(attributes)[0] ?? []
@@ -184,7 +194,7 @@ const conversions: Readonly<Record<string, Conversion>> = {
   Resize(node, to) {
     const { axes: given, ...attributes } = node.attributes
     const [x, roi = null, scales = null, sizes = null] = node.inputs
-    if (!given) return asItStands(node, to)
+    if (!given) return resized(node, to)
     // Sizes or scales are those of some axes; the others stay as they are.
     const { shape } = required(node.inputs, 0)
     const axes = (given as readonly number[]).map(axis => axisOf(axis, shape.length))
@@ -209,7 +219,7 @@ const conversions: Readonly<Record<string, Conversion>> = {
             whole(constantNumbers(required([scales], 0)), () => 1),
           ),
         ]
-    return asItStands({ ...node, inputs, attributes }, to)
+    return resized({ ...node, inputs, attributes }, to)
   },
   Clip(node, to) {
     const x = required(node.inputs, 0)

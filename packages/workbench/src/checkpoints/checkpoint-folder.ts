@@ -2,11 +2,11 @@ import { mkdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import {
   type Checkpoint,
+  checkpointFiles,
   fromHuggingFace,
   fromOnnx,
   type ReadableFiles,
   type ReadCheckpoint,
-  toHuggingFace,
   type WriteOptions,
 } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
@@ -41,13 +41,16 @@ export async function loadCheckpoint(model: string, options: LoadOptions = {}): 
   return checkpoint
 }
 
-/** Writes a checkpoint in the Hugging Face layout into a folder, which is made if need be. */
+/**
+ * Writes a checkpoint into a folder, which is made if need be: in the Hugging Face layout, or as ONNX if it was read from
+ * ONNX.
+ */
 export async function saveCheckpoint(
   folder: string,
   checkpoint: Checkpoint,
   options?: WriteOptions,
 ): Promise<void> {
-  const files = toHuggingFace(checkpoint, options)
+  const files = checkpointFiles(checkpoint, options)
   await mkdir(folder, { recursive: true })
   for (const [name, data] of Object.entries(files)) {
     await writeFileWhole(path.join(folder, name), data)

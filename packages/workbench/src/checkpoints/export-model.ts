@@ -1,6 +1,12 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { type Checkpoint, notInTransformers, toHuggingFace, toOnnxClassifier } from '@ageb/lab'
+import {
+  type Checkpoint,
+  configurationFiles,
+  notInTransformers,
+  toHuggingFace,
+  toOnnxClassifier,
+} from '@ageb/lab'
 import { writeFileWhole } from '../files/write-file.js'
 import { type Monitor, silent } from '../runs/monitor.js'
 import { openCheckpoint } from './open-checkpoint.js'
@@ -60,6 +66,5 @@ export async function exportModel(
 }
 
 function transformersJsFiles(checkpoint: Checkpoint, batch: number | undefined) {
-  const { 'model.safetensors': _, ...configurations } = toHuggingFace(checkpoint)
-  return { ...configurations, 'onnx/model.onnx': toOnnxClassifier(checkpoint, batch) }
+  return { ...configurationFiles(checkpoint), 'onnx/model.onnx': toOnnxClassifier(checkpoint, batch) }
 }
