@@ -3,20 +3,28 @@
 // 3 × size × size, one after the other; image i is of class i mod the number of classes.
 // Writes the loss of every step, the images of every batch, and where SAVE is set, the trained checkpoint into that folder.
 import { buffer } from 'node:stream/consumers'
-import { fit, imagesInMemory, train, trainingConfig } from '../packages/lab/dist/index.js'
+import { fit as fitted, imagesInMemory, train, trainingConfig } from '../packages/lab/dist/index.js'
 import { startRuntime } from '../packages/onnxgrad/dist/runtime/node/index.js'
 import { loadCheckpoint, saveCheckpoint } from '../packages/workbench/dist/checkpoints/checkpoint-folder.js'
 
 const [name, config, classes] = process.argv.slice(2)
 const classNames = classes.split(',')
 const warn = () => {}
-const start = fit(await loadCheckpoint(name, { withoutClassifier: true, warn }), { classNames, seed: 1 })
+const start = fitted(await loadCheckpoint(name, { withoutClassifier: true, warn }), { classNames, seed: 1 })
 const { model, weights } = start
 const pixels = Uint8Array.from(await buffer(process.stdin))
 const side = model.imageSize
 const count = pixels.length / (3 * side * side)
 const labels = Int32Array.from({ length: count }, (_, i) => i % classNames.length)
-const data = imagesInMemory({ name: 'images', split: 'train', height: side, width: side, pixels, labels, classNames })
+const data = imagesInMemory({
+  name: 'images',
+  split: 'train',
+  height: side,
+  width: side,
+  pixels,
+  labels,
+  classNames,
+})
 const runtime = startRuntime({ threads: 1 })
 const losses = []
 const batches = []

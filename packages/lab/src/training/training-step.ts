@@ -12,7 +12,6 @@ import {
   type TrainStep,
   type Value,
 } from 'onnxgrad'
-import { exportWithFreeBatch } from '../checkpoints/export-hint.js'
 import type { ImageSize } from '../images/image-source.js'
 import { mixes } from '../images/mix.js'
 import { blockInputShape } from '../models/block-input.js'
@@ -47,7 +46,6 @@ export function trainingStep(
   { device = 'cpu', objective = crossEntropyObjective(), startAt }: TrainingStepOptions = {},
 ): TrainStep {
   const { batchSize, labelSmoothing } = config
-  assertPossible(model, config)
   if (startAt !== undefined && startAt > (frozenPrefix(model, config) ?? -1))
     throw new InputError(
       `a training cannot start at block ${startAt}: freeze all that lies before it, and set crop, mixup, cutmix and stochasticDepth to 0 and flip to false`,
@@ -115,24 +113,4 @@ export function parametersOf(
 ): Record<string, ParameterSpec> {
   const rated = layerDecay === 1 ? model.parameters : layerwiseRates(model.parameters, layerDecay)
   return freeze(rated, frozen)
-}
-
-/** Throws InputError if the configuration asks for what the model does not have. */
-function assertPossible(
-  { fixedBatch, branches, blocks, modelType }: Model,
-  { batchSize, microBatches, stochasticDepth, recompute }: TrainingConfig,
-): void {
-  if (fixedBatch !== undefined && batchSize !== microBatches * fixedBatch)
-    throw new InputError(
-      `the model takes exactly ${fixedBatch} image${fixedBatch > 1 ? 's' : ''} a run: set training.microBatches to ` +
-        `${batchSize / fixedBatch}, which is slow, or ${exportWithFreeBatch}`,
-    )
-  if (stochasticDepth > 0 && branches === 0)
-    throw new InputError(
-      `the branches of a model of the kind '${modelType}' are not known: set training.stochasticDepth to 0`,
-    )
-  if (recompute && blocks.length === 0)
-    throw new InputError(
-      `the blocks of a model of the kind '${modelType}' are not known: set training.recompute to false`,
-    )
 }
