@@ -228,6 +228,14 @@ describe('a classifier in ONNX', () => {
       /gives tokens \[1, 3, 16\]: a classifier gives logits/,
     ],
     [
+      'features alone',
+      file(g => {
+        const x = input(g, [1, 3, 4, 4])
+        return { last_hidden_state: reshape(x, [1, 3, 16]), pooler_output: pooled(x) }
+      }),
+      /gives last_hidden_state \[1, 3, 16\], pooler_output \[1, 3\]: .*export the model with its classifier/,
+    ],
+    [
       'other classes than the names beside it',
       { ...file(g => ({ y: pooled(input(g, [1, 3, 4, 4])) })), 'config.json': '{"id2label": {"0": "one"}}' },
       /tells 3 classes apart, but 1 names are given/,

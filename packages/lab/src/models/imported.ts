@@ -135,17 +135,28 @@ function pixelInput({ inputs }: OnnxModel, imageSize: number | undefined) {
   return { input: input.name, side, fixedBatch: typeof batch === 'number' ? batch : undefined }
 }
 
+/** How transformers calls outputs that are no logits. */
+const FEATURES = new Set(['last_hidden_state', 'pooler_output', 'image_embeds', 'hidden_states'])
+
 /**
  * The output called logits, or the first that could be. If it is that of a softmax or a sigmoid, what this is computed
  * from.
  */
 function logitsOf(outputs: Readonly<Record<string, Value>>): { logits: Value; last: string | undefined } {
   const { logits } = outputs
-  const found =
-    logits ?? Object.values(outputs).find(({ dtype, shape }) => dtype === 'float32' && shape.length === 2)
+  const encoder = Object.keys(outputs).some(name => FEATURES.has(name))
+  const possible = Object.values(outputs).find(
+    ({ dtype, shape }) => !encoder && dtype === 'float32' && shape.length === 2,
+  )
+  const found = logits ?? possible
   if (found?.shape.length !== 2) {
     const names = Object.entries(outputs).map(([name, { shape }]) => `${name} [${shape.join(', ')}]`)
-    throw new InputError(`the file gives ${names.join(', ')}: a classifier gives logits [batch, classes]`)
+    const advice = encoder
+      ? '; export the model with its classifier, or fine-tune the checkpoint that it was exported from'
+      : ''
+    throw new InputError(
+      `the file gives ${names.join(', ')}: a classifier gives logits [batch, classes]${advice}`,
+    )
   }
   const last = found.producer?.definition.name
   return { logits: last === 'Softmax' || last === 'Sigmoid' ? found.producer!.inputs[0]! : found, last }
