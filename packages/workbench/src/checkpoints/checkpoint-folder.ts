@@ -16,6 +16,7 @@ import { bundledModels } from './bundled-models.js'
 import { isTorchFile, readFiles, readTorchFiles } from './checkpoint-files.js'
 import { fetchCheckpoint } from './hub-checkpoint.js'
 import { isOnnxFile, onnxFileIn, readOnnxFiles } from './onnx-files.js'
+import { otherFormat, otherFormatIn } from './other-formats.js'
 
 export interface LoadOptions {
   /** Whether it may lack a classifier: its model then has no classes, and `fit` gives it some. Default: false. */
@@ -63,7 +64,13 @@ async function read(model: string, options: LoadOptions): Promise<ReadCheckpoint
   const folder = await folderOf(model, options)
   const files = await readFiles(folder)
   const onnx = hasWeights(files) ? undefined : await onnxFileIn(folder)
-  return onnx === undefined ? fromHuggingFace(files, folder) : fromOnnx(await readOnnxFiles(onnx), onnx)
+  if (onnx !== undefined) return fromOnnx(await readOnnxFiles(onnx), onnx)
+  const other = hasWeights(files) ? undefined : await otherFormatIn(folder)
+  if (other !== undefined)
+    throw new InputError(
+      `${folder} has no model.safetensors and no model.onnx; ${other} ${otherFormat(other)}`,
+    )
+  return fromHuggingFace(files, folder)
 }
 
 const hasWeights = (files: ReadableFiles) =>
@@ -73,6 +80,7 @@ async function folderOf(model: string, { warn = toStandardError }: LoadOptions):
   if (Object.hasOwn(bundledModels, model)) return bundledModels[model]!
   const stats = await stat(model).catch(() => null)
   if (stats?.isDirectory()) return model
+  if (stats?.isFile()) throw new InputError(`${model} ${otherFormat(model)}`)
   const hub = path.isAbsolute(model) || stats ? undefined : parseHubId(model)
   if (hub) return fetchCheckpoint(hub, warn)
   const names = Object.keys(bundledModels).join(', ')
