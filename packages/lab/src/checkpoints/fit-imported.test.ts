@@ -5,6 +5,7 @@ import {
   InputError,
   matmul,
   reduceMean,
+  reshape,
   softmax,
   toOnnx,
   topK,
@@ -138,6 +139,7 @@ describe('is refused before any work', () => {
     )
   }
   const convolved = (images: Value) => conv2d(images, weights(images, 'kernel', [5, 3, 2, 2]), null)
+  const linear = (x: Value) => matmul(reduceMean(convolved(x), [2, 3]), weights(x, 'head', [5, 4]))
   const faults: [string, Checkpoint, RegExp, { imageSize?: number; classNames?: string[] }?][] = [
     [
       'a file of several images a run',
@@ -173,6 +175,22 @@ describe('is refused before any work', () => {
       }),
       /does not end in a linear layer/,
       { classNames: ['a', 'b'] },
+    ],
+    ...(
+      [
+        ['adds the logits to themselves, again and again', y => add(y, y)],
+        ['reshapes the logits, again and again', y => reshape(y, y.shape.toReversed())],
+      ] as [string, (y: Value) => Value][]
+    ).map(([what, again]): (typeof faults)[number] => [
+      `other classes, where a file ${what}`,
+      file(x => Array.from({ length: 3000 }).reduce<Value>(again, linear(x))),
+      /does not end in a linear layer/,
+      { classNames: ['a', 'b'] },
+    ]),
+    [
+      'a name that means something else in a saved state',
+      file(x => matmul(reduceMean(convolved(x), [2, 3]), weights(x, 'log/loss', [5, 4]))),
+      /initializer 'log\/loss' has a name that saved states use/,
     ],
   ]
   it.each(faults)('%s', (_, checkpoint, message, options = {}) => {

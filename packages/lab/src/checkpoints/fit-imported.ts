@@ -20,6 +20,9 @@ import type { ImportedCheckpoint } from './imported-checkpoint.js'
 /** Images of the graph that is built to look at; unlike 1, the batch can be told apart from other lengths. */
 const PROBE = 2
 
+/** Names of tensors that mean something else in a saved state. */
+const RESERVED = /^(__metadata__$|log\/)/
+
 /**
  * `fit` for a model that was read from ONNX: its initializers are trained, and its head is made anew in its file.
  *
@@ -94,6 +97,11 @@ function trainableHeads(model: Model): HeadTensor[] | undefined {
   if (names.length === 0)
     throw new InputError(
       'this ONNX file cannot be fine-tuned: none of its initializers is a weight between the images and the logits',
+    )
+  const taken = names.find(name => RESERVED.test(name))
+  if (taken !== undefined)
+    throw new InputError(
+      `this ONNX file cannot be fine-tuned: its initializer '${taken}' has a name that saved states use themselves; rename it`,
     )
   const graph = new Graph()
   const parameters = Object.fromEntries(

@@ -5,6 +5,9 @@ const reshapings = new Set(['Reshape', 'Squeeze', 'Unsqueeze', 'Flatten', 'Ident
 const elementwise = new Set(['Add', 'Sub', 'Mul', 'Div'])
 const products = new Set(['MatMul', 'Gemm', 'com.microsoft:FusedMatMul'])
 
+/** No head has so many nodes. */
+const MOST_STEPS = 100
+
 /** Something that a head has for each class. */
 export interface HeadTerm {
   readonly role: 'weights' | 'shift' | 'scale'
@@ -31,9 +34,14 @@ export interface LinearHead {
 export function linearHeads(logits: Value, images: Value): LinearHead[] | undefined {
   const moving = movingFrom(images)
   const [count, classes] = logits.shape as [number, number]
-  const walk = (at: Value, behind: readonly HeadTerm[]): LinearHead[] | undefined => {
+  const heads: LinearHead[] = []
+  const open: { at: Value; behind: readonly HeadTerm[] }[] = [{ at: logits, behind: [] }]
+  const seen = new Set<Value>()
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { at, behind } = next
     const { producer } = at
-    if (!producer) return undefined
+    if (!producer || seen.has(at) || seen.size > MOST_STEPS) return undefined
+    seen.add(at)
     const { definition, attributes } = producer
     const inputs = producer.inputs.filter(input => input !== null)
     const from = inputs.filter(input => moving.has(input))
@@ -44,21 +52,19 @@ export function linearHeads(logits: Value, images: Value): LinearHead[] | undefi
       if (sizeOf(x.shape) !== count * width || weights.shape.length !== 2) return undefined
       const terms: HeadTerm[] = [{ role: 'weights', value: weights, axis: attributes.transB ? 0 : 1 }]
       if (bias) terms.push({ role: 'shift', value: bias, axis: bias.shape.length - 1 })
-      return [{ features: reshape(x, [count, width]), terms: [...terms, ...behind] }]
-    }
-    if (reshapings.has(definition.name)) return walk(inputs[0]!, behind)
-    if (!elementwise.has(definition.name)) return undefined
-    if (definition.name === 'Div' && from[0] !== inputs[0]) return undefined
-    const terms = inputs
-      .filter(input => !moving.has(input))
-      .map(value => termOf(value, definition.name, classes))
-    if (from.length > 1 && definition.name !== 'Add') return undefined
-    if (terms.includes('unknown')) return undefined
-    const found = terms.filter(term => term !== null && term !== 'unknown')
-    const heads = from.map(value => walk(value, [...found, ...behind]))
-    return heads.every(part => part !== undefined) ? heads.flat() : undefined
+      heads.push({ features: reshape(x, [count, width]), terms: [...terms, ...behind] })
+    } else if (reshapings.has(definition.name)) open.push({ at: inputs[0]!, behind })
+    else if (elementwise.has(definition.name)) {
+      if (definition.name === 'Div' && from[0] !== inputs[0]) return undefined
+      if (from.length > 1 && definition.name !== 'Add') return undefined
+      const others = inputs.filter(input => !moving.has(input))
+      const terms = others.map(value => termOf(value, definition.name, classes))
+      if (terms.includes('unknown')) return undefined
+      const found = terms.filter(term => term !== null && term !== 'unknown')
+      for (const value of from.toReversed()) open.push({ at: value, behind: [...found, ...behind] })
+    } else return undefined
   }
-  return walk(logits, [])
+  return heads
 }
 
 /** What the only linear layer at the end of a classifier reads, float32 (N, width); undefined if it does not end so. */

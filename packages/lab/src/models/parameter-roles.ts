@@ -30,6 +30,8 @@ const ofImages = new Set(
     ' ',
   ),
 )
+/** No weight goes through so much arithmetic before it meets the images. */
+const MOST_STEPS = 1000
 /** What is added to attention scores where nothing is to be attended to. */
 const MASKED = -100
 
@@ -83,17 +85,15 @@ interface Meeting extends Reader {
 /** Who reads a value, of all that matters for `end`. */
 function readersOf(end: Value): Map<Value, Reader[]> {
   const readers = new Map<Value, Reader[]>()
-  const seen = new Set([end])
-  for (const { producer } of seen) {
-    if (!producer) continue
-    const { inputs, outputs, definition } = producer
+  const nodes = new Set(end.producer ? [end.producer] : [])
+  for (const { inputs, outputs, definition } of nodes) {
     inputs.forEach((input, slot) => {
       if (!input) return
-      const known = readers.get(input) ?? []
-      // A node of several outputs is passed several times.
-      if (!known.some(reader => reader.outputs === outputs && reader.slot === slot))
-        readers.set(input, [...known, { op: definition.name, inputs, outputs, slot }])
-      seen.add(input)
+      const known = readers.get(input)
+      const reader = { op: definition.name, inputs, outputs, slot }
+      if (known) known.push(reader)
+      else readers.set(input, [reader])
+      if (input.producer) nodes.add(input.producer)
     })
   }
   return readers
@@ -107,6 +107,7 @@ function meetings(
   const found: Meeting[] = []
   const at = new Map<Value, boolean>([[start, false]])
   for (const [value, spread] of at) {
+    if (at.size > MOST_STEPS) break
     for (const reader of readers.get(value) ?? []) {
       if (reader.inputs.some(input => input && moving.has(input))) found.push({ ...reader, value, spread })
       // Arithmetic of weights alone.

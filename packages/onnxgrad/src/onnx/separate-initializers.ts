@@ -16,11 +16,14 @@ export interface Parts {
 export function separateInitializers({ nodes, initializers }: Parts): Parts {
   const separated = new Map(initializers)
   const read = new Set<string>()
+  const taken = new Set(nodes.flatMap(({ input, output }) => [...input, ...output]))
+  const copies = new Map<string, number>()
   const copyOf = (name: string): string => {
-    let copy = name
-    for (let n = 2; separated.has(copy); n++) copy = `${name}.${n}`
-    separated.set(copy, initializers.get(name)!)
-    return copy
+    let n = (copies.get(name) ?? 1) + 1
+    while (taken.has(`${name}.${n}`) || separated.has(`${name}.${n}`)) n++
+    copies.set(name, n)
+    separated.set(`${name}.${n}`, initializers.get(name)!)
+    return `${name}.${n}`
   }
   const uniform = new Map([...initializers].map(([name, tensor]) => [name, isUniform(tensor)]))
   const renamed = nodes.map(node => {

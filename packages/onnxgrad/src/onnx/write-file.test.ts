@@ -63,6 +63,15 @@ describe('a file that was read', () => {
     expect([...(await run(model.write())).data]).toEqual([-11, -14, -17])
   })
 
+  it('gives these names that the file does not have', () => {
+    const nodes = file.nodes.map(node => ({
+      ...node,
+      inputs: node.inputs!.map(name => (name === 'h' ? 'ones.2' : name)),
+      outputs: node.outputs.map(name => (name === 'h' ? 'ones.2' : name)),
+    }))
+    expect(names(readOnnx(onnxFile({ ...file, nodes })))).toEqual(['w', 'ones', 'ones.3'])
+  })
+
   it('keeps what several nodes read as one if its values differ', () => {
     const shared = { ...file.initializers!, ones: tensor('float32', [3], [1, 1, 2]) }
     expect(names(readOnnx(onnxFile({ ...file, initializers: shared })))).toEqual(['w', 'ones'])
