@@ -172,7 +172,7 @@ function newHead(
   if (!heads)
     throw new InputError(
       'this ONNX file cannot be given a head for other classes: it does not end in a linear layer that makes logits ' +
-        'of one vector an image; export the model with its classification head',
+        'of one vector an image; export the model with a linear head for the classes of the data',
     )
   return Object.fromEntries(
     heads.map(({ name, role, axis }) => {

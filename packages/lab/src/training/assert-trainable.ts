@@ -35,7 +35,8 @@ export function assertTrainable(model: Model, config: TrainingConfig, data: Imag
   const parameters = parametersOf(model, config)
   if (Object.values(parameters).every(({ frozen, buffer }) => frozen || buffer))
     throw new InputError('training.frozen covers every parameter: leave one free to train')
-  assertBuilds(model, config, data)
+  if (model.file) assertStepBuilds(model, config, data)
+  else assertForwardBuilds(model, config, data)
 }
 
 /** A file of another program may take a number of images that cannot be chosen. */
@@ -48,9 +49,11 @@ function assertBatch({ fixedBatch }: Model, { batchSize, microBatches }: Trainin
 }
 
 /** A part of a batch can be too small: for batch normalization, for one. */
-function assertBuilds(model: Model, config: TrainingConfig, data: ImageSource): void {
-  if (model.file) return assertStepBuilds(model, config, data)
-  const { batchSize, microBatches } = config
+function assertForwardBuilds(
+  model: Model,
+  { batchSize, microBatches }: TrainingConfig,
+  data: ImageSource,
+): void {
   const graph = new Graph()
   const parameters = Object.entries(model.parameters).map(([name, { shape }]) => [
     name,

@@ -131,14 +131,6 @@ describe('a training of a model that was read from ONNX', () => {
     expect(check).toThrow(message)
   })
 
-  it('is refused if an initializer has a name of the step itself', () => {
-    const { parameters } = imported.model
-    const model = { ...imported.model, parameters: { ...parameters, images: parameters['model.classifier.bias']! } }
-    const check = () => assertTrainable(model, configured({}), tinyImages(12, 1, 16))
-    expect(check).toThrow(InputError)
-    expect(check).toThrow("cannot be fine-tuned: the name 'images' is taken")
-  })
-
   it('of one image a run takes a micro-batch for each image', async () => {
     const single = both('dinov2/plain', 'dinov2-dynamo-single').imported
     expect(single.model.fixedBatch).toBe(1)
