@@ -6,6 +6,7 @@ import {
   matmul,
   reduceMean,
   reshape,
+  sigmoid,
   softmax,
   toOnnx,
   topK,
@@ -112,6 +113,22 @@ describe('of a model that was read from ONNX', () => {
     expect(() => toOnnxClassifier(imported, 4)).toThrow(
       'takes any number of images a run: leave out the batch',
     )
+  })
+
+  it('a sigmoid at the end of the file does not make it one of several labels after fine-tuning', () => {
+    const graph = new Graph()
+    const features = reduceMean(graph.input('x', 'float32', [1, 3, 4, 4]), [2, 3])
+    const head = graph.initializer(
+      'head',
+      'float32',
+      [3, 3],
+      Float32Array.from({ length: 9 }, (_, i) => i),
+    )
+    graph.output('probabilities', sigmoid(matmul(features, head)))
+    const read = fromOnnx({ onnx: toOnnx(graph) }, 'x.onnx')
+    expect(read.problemType).toBe('multi_label_classification')
+    const { classNames } = read.model
+    expect(reread(fit(read, { classNames, seed: 1 })).problemType).toBe('single_label_classification')
   })
 
   it('the problem type is dropped: fine-tuning tells classes apart by a softmax', () => {

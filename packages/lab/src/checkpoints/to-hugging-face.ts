@@ -88,7 +88,13 @@ export function configurationFiles(
         dtype,
         ageb: provenance,
       }
-    : { image_size: model.imageSize, ...common, ageb: provenance }
+    : {
+        image_size: model.imageSize,
+        ...common,
+        // Said in any case: a file that ends in a sigmoid would otherwise be taken for one of several labels an image.
+        problem_type: problemType ?? 'single_label_classification',
+        ageb: provenance,
+      }
   const text = JSON.stringify(config, null, 2)
   return {
     'config.json': `${family ? withFloats(text, family.config) : text}\n`,

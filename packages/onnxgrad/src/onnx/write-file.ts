@@ -1,5 +1,5 @@
 import { InputError } from '../errors.js'
-import { bytesOf, type Tensor } from '../graph/tensor.js'
+import { bytesOf } from '../graph/tensor.js'
 import { tensorMessage } from './graph-message.js'
 import { type EntryMessage, type ModelMessage, modelType } from './schema.js'
 import type { Parts } from './separate-initializers.js'
