@@ -1,11 +1,12 @@
 """Writes packages/lab/fixtures/onnx: the tiny checkpoints of transformers beside it as PyTorch's exporters write them.
 
-    python tools/make-onnx-classifier-fixtures.py
+    python tools/make-onnx-classifier-fixtures.py [NAME…]
 
-Needs torch, transformers, onnx and onnxscript. The weights are those of the safetensors files, so that the two ways of
+Needs torch, transformers, onnx and onnxscript. NAME makes only some of the files. The weights are those of the safetensors files, so that the two ways of
 reading a model can be compared.
 """
 
+import sys
 from pathlib import Path
 
 import onnx
@@ -13,6 +14,7 @@ import torch
 from transformers import (
     ConvNextForImageClassification,
     DeiTForImageClassificationWithTeacher,
+    Dinov2ForImageClassification,
     ResNetForImageClassification,
     SwinForImageClassification,
     ViTForImageClassification,
@@ -34,7 +36,9 @@ class Logits(torch.nn.Module):
         return logits.softmax(-1) if self.probabilities else logits
 
 
-def export(name, model, side, *, dynamo, opset, free=(), external=False, probabilities=False):
+def export(name, model, side, *, dynamo, opset, free=(), batch=2, external=False, probabilities=False):
+    if sys.argv[1:] and name not in sys.argv[1:]:
+        return
     OUT.mkdir(exist_ok=True)
     path = OUT / f"{name}.onnx"
     names = {0: "batch", 2: "height", 3: "width"}
@@ -46,7 +50,7 @@ def export(name, model, side, *, dynamo, opset, free=(), external=False, probabi
     )
     torch.onnx.export(
         Logits(model.eval(), probabilities),
-        (torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(1)),),
+        (torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(1)),),
         path,
         dynamo=dynamo,
         opset_version=opset,
@@ -81,3 +85,8 @@ swin = load(SwinForImageClassification, "swin/shifted", attn_implementation="eag
 export("swin-dynamo", swin, 16, dynamo=True, opset=19, free=[0])
 export("resnet-dynamo", load(ResNetForImageClassification, "resnet/basic"), 16, dynamo=True, opset=18, free=[0])
 export("convnext-script", load(ConvNextForImageClassification, "convnext/even"), 32, dynamo=False, opset=16, free=[0])
+dinov2 = load(Dinov2ForImageClassification, "dinov2/plain")
+export("dinov2-dynamo", dinov2, 16, dynamo=True, opset=18, free=[0])
+# At its own size the exporter would take the size for fixed.
+export("dinov2-dynamo-size", dinov2, 24, dynamo=True, opset=18, free=[0, 2, 3])
+export("dinov2-dynamo-single", dinov2, 16, dynamo=True, opset=18, batch=1)

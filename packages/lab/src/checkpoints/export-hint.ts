@@ -18,7 +18,7 @@ export function exportFromTimm(folder: string, side: number): string {
   const at = PLAIN.test(folder) ? folder : '.'
   const code =
     `import timm, torch; m = timm.create_model('local-dir:${at}', pretrained=True); ` +
-    `torch.onnx.export(m.eval(), (torch.zeros(1, 3, ${side}, ${side}),), '${at}/model.onnx')`
+    exportCall('m', side, `${at}/model.onnx`)
   const where = at === folder ? '' : ' in that folder'
   return (
     `export it to ONNX (pip install timm onnxscript): python -c "${code}"${where}, ` +
@@ -26,10 +26,22 @@ export function exportFromTimm(folder: string, side: number): string {
   )
 }
 
+/**
+ * A call in Python that exports a PyTorch model. The number of images is left free, so that the file can be fine-tuned; an
+ * example of one image would fix it.
+ */
+function exportCall(model: string, side: number, file: string): string {
+  const images = `(torch.zeros(2, 3, ${side}, ${side}),)`
+  return `torch.onnx.export(${model}.eval(), ${images}, '${file}', dynamo=True, dynamic_shapes=({0: 'batch'},))`
+}
+
 /** For a state dict, of which only its program knows the class. */
 export const exportFromPython =
-  "export it to ONNX in the Python program that has its class, with torch.onnx.export(model.eval(), (torch.zeros(1, 3, 224, 224),), 'model.onnx') " +
+  `export it to ONNX in the Python program that has its class, with ${exportCall('model', 224, 'model.onnx')} ` +
   'at the size of its images, and give model.onnx'
+
+/** For a file that takes a fixed number of images. */
+export const exportWithFreeBatch = `export it again with a free batch, ${exportCall('model', 224, 'model.onnx')} at the size of its images`
 
 const PLAIN = /^[\w./@:+-]+$/
 

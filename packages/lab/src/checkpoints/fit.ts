@@ -3,36 +3,27 @@ import { initialValues } from '../models/model.js'
 import { rng } from '../random/rng.js'
 import type { Checkpoint } from './checkpoint.js'
 import { familyOf } from './configuration.js'
+import { fitImported } from './fit-imported.js'
+import type { FitOptions } from './fit-options.js'
 import { headOf } from './head.js'
+import { isImported } from './imported-checkpoint.js'
 import { interpolatePositions } from './interpolate-positions.js'
-
-/** What a checkpoint is to be fine-tuned for. */
-export interface FitOptions {
-  readonly classNames: readonly string[]
-  /** Side of the square input, pixels. Default: the checkpoint's. */
-  readonly imageSize?: number | undefined
-  /** Decides the first weights of a new head. */
-  readonly seed: number
-}
 
 /**
  * A checkpoint for another task. If its classes are not those asked for, name by name, its head is made anew; for
  * another image size, position embeddings are interpolated. All else stays, the provenance too; a preprocessing made
  * for another task does not.
  *
- * @throws InputError if the model's parts do not fit that image size, or it was read from ONNX.
+ * @throws InputError if the model's parts do not fit that image size, or it was read from ONNX and cannot be trained.
  */
 export function fit(checkpoint: Checkpoint, { classNames, imageSize, seed }: FitOptions): Checkpoint {
+  if (isImported(checkpoint)) return fitImported(checkpoint, { classNames, imageSize, seed })
   const { model, weights } = checkpoint
   const side = imageSize ?? model.imageSize
   const sameClasses =
     classNames.length === model.classNames.length &&
     classNames.every((name, i) => name === model.classNames[i])
-  const family = familyOf(model)
-  if (!family)
-    throw new InputError(
-      'a model that was read from ONNX cannot be fine-tuned: give the checkpoint that it was exported from',
-    )
+  const family = familyOf(model)!
   if (sameClasses && side === model.imageSize) {
     // Training tells classes apart by a softmax, whatever they were before.
     const { problemType, ...single } = checkpoint

@@ -10,6 +10,7 @@ import {
   type ReadCheckpoint,
 } from './checkpoint.js'
 import { otherSize, type PlainObject, plainObject } from './configuration.js'
+import { imageProcessorClass } from './image-processors.js'
 import { labels, namesOf } from './labels.js'
 import { inputSide, type Preprocessing, preprocessingFrom, preprocessingOf } from './preprocessing.js'
 import { checkJson, readJson } from './read-json.js'
@@ -62,7 +63,7 @@ export function fromOnnx(files: OnnxFiles, file: string): ReadCheckpoint {
   return {
     model,
     weights: weightsOf(onnx, model, file),
-    provenance: described.provenance ?? historyOf(onnx),
+    provenance: knownHistory(described.provenance, historyOf(onnx)),
     // What the file does decides, where nothing beside it says.
     problemType: described.problemType ?? (model.endsInSigmoid ? 'multi_label_classification' : undefined),
     remarks: otherSize(described.side, preprocessing && inputSide(preprocessing), `${folder}/config.json`),
@@ -87,10 +88,17 @@ function describe(files: OnnxFiles, folder: string): Description {
   if (isTimm(plain)) return describeTimm(plain, preprocessor, folder)
   const { id2label, image_size, model_type, problem_type, ageb } = checkJson(plain, config, file)
   const side = (Array.isArray(image_size) ? image_size[0] : image_size) ?? undefined
+  const modelType = model_type ?? undefined
+  const read = preprocessingFrom(preprocessor, side, folder, modelType)
+  const named = read?.file.image_processor_type ?? read?.file.feature_extractor_type
   return {
     classNames: id2label ? namesOf(id2label, file) : undefined,
     side,
-    preprocessing: preprocessingFrom(preprocessor, side, folder, model_type ?? undefined),
+    // A config.json of this project has no model_type: what it decides has to be written down.
+    preprocessing:
+      read && named == null
+        ? { ...read, file: { ...read.file, image_processor_type: imageProcessorClass(modelType) } }
+        : read,
     problemType: problem_type ?? undefined,
     provenance: ageb,
   }
@@ -134,9 +142,14 @@ function weightsOf({ parameters }: OnnxModel, model: Model, file: string): Recor
   )
 }
 
-/** What `ageb model export` wrote into the file. */
-function historyOf({ metadata }: OnnxModel): Provenance {
+/** What this program wrote into the file. */
+function historyOf({ metadata }: OnnxModel): Provenance | undefined {
   const written = metadata.properties.ageb
-  const unknown = { poisoned: false, note: 'unknown origin' }
-  return written === undefined ? unknown : readJson(written, provenance, "the file's metadata")
+  return written === undefined ? undefined : readJson(written, provenance, "the file's metadata")
+}
+
+/** Of several histories the first, but a poisoned one goes before: a file may have lost what lay beside it. */
+function knownHistory(...written: readonly (Provenance | undefined)[]): Provenance {
+  const known = written.filter(history => history !== undefined)
+  return known.find(({ poisoned }) => poisoned) ?? known[0] ?? { poisoned: false, note: 'unknown origin' }
 }

@@ -186,6 +186,13 @@ export function imageProcessorOf(
   )
 }
 
+/** The class that a preprocessor_config.json of such a model has if it names none. */
+export function imageProcessorClass(modelType: string | undefined): string {
+  const processor = ofModelType(modelType)
+  const found = Object.keys(byName).find(name => byName[name] === processor) ?? 'ViT'
+  return `${found}ImageProcessor`
+}
+
 function ofModelType(modelType: string | undefined): ImageProcessor | undefined {
   return Object.values(byName).find(({ modelTypes }) => modelType && modelTypes.includes(modelType))
 }

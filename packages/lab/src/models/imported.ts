@@ -1,7 +1,8 @@
-import { Graph, InputError, type OnnxModel, type Value } from 'onnxgrad'
-import { headInput } from './head-input.js'
+import { Graph, InputError, type OnnxModel, type Tensor, type Value } from 'onnxgrad'
 import { normalizationOf, normalize } from './image-input.js'
-import type { AttentionMap, Model, Task } from './model.js'
+import { headInput } from './linear-heads.js'
+import type { AttentionMap, Model, ModelParameter, Task } from './model.js'
+import { parameterRoles } from './parameter-roles.js'
 import { patchAttention } from './patches.js'
 
 /** Tokens in front of the patches: class, distillation, registers. With more, it is no grid with a few tokens before. */
@@ -50,11 +51,14 @@ export function importedModel(
     }
   }
   const probe = new Graph()
-  const found = build({}, probe.input('pixels', 'float32', [fixedBatch ?? PROBE, 3, side, side]))
+  const pixels = probe.input('pixels', 'float32', [fixedBatch ?? PROBE, 3, side, side])
+  const candidates = candidatesOf(file, probe)
+  const found = build(valuesOf(candidates), pixels)
   const classes = found.logits.shape[1]!
   const classNames = task.classNames ?? Array.from({ length: classes }, (_, i) => `LABEL_${i}`)
   if (classNames.length !== classes)
     throw new InputError(`the file tells ${classes} classes apart, but ${classNames.length} names are given`)
+  const roles = parameterRoles(candidates, pixels, found.logits)
   const leadingTokens = leadingOf(found.inner.filter(isAttention).at(-1), fixedBatch ?? PROBE)
   return {
     modelType: 'onnx',
@@ -64,11 +68,12 @@ export function importedModel(
     classNames,
     endsInSigmoid: found.last === 'Sigmoid',
     parameters: Object.fromEntries(
-      Object.entries(file.parameters).map(([name, { shape }]) => [
+      [...roles].map(([name, role]): [string, ModelParameter] => [
         name,
-        { shape, decay: shape.length > 1, init: 'zeros' },
+        { shape: file.parameters[name]!.shape, decay: role === 'matrix', init: 'zeros' },
       ]),
     ),
+    file,
     branches: 0,
     blocks: [],
     leadingTokens,
@@ -88,6 +93,24 @@ export function importedModel(
     },
   }
 }
+
+/** What could be a weight, as an input of a graph. */
+interface Candidate {
+  readonly value: Value
+  readonly tensor: Tensor
+}
+
+function candidatesOf({ parameters }: OnnxModel, graph: Graph): Record<string, Candidate> {
+  return Object.fromEntries(
+    Object.entries(parameters).map(([name, tensor]) => [
+      name,
+      { value: graph.input(`weights.${name}`, tensor.dtype, tensor.shape), tensor },
+    ]),
+  )
+}
+
+const valuesOf = (candidates: Readonly<Record<string, Candidate>>): Record<string, Value> =>
+  Object.fromEntries(Object.entries(candidates).map(([name, { value }]) => [name, value]))
 
 /** The one input, and the lengths of its axes. */
 function pixelInput({ inputs }: OnnxModel, imageSize: number | undefined) {
@@ -112,17 +135,28 @@ function pixelInput({ inputs }: OnnxModel, imageSize: number | undefined) {
   return { input: input.name, side, fixedBatch: typeof batch === 'number' ? batch : undefined }
 }
 
+/** How transformers calls outputs that are no logits. */
+const FEATURES = new Set(['last_hidden_state', 'pooler_output', 'image_embeds', 'hidden_states'])
+
 /**
  * The output called logits, or the first that could be. If it is that of a softmax or a sigmoid, what this is computed
  * from.
  */
 function logitsOf(outputs: Readonly<Record<string, Value>>): { logits: Value; last: string | undefined } {
   const { logits } = outputs
-  const found =
-    logits ?? Object.values(outputs).find(({ dtype, shape }) => dtype === 'float32' && shape.length === 2)
+  const encoder = Object.keys(outputs).some(name => FEATURES.has(name))
+  const possible = Object.values(outputs).find(
+    ({ dtype, shape }) => !encoder && dtype === 'float32' && shape.length === 2,
+  )
+  const found = logits ?? possible
   if (found?.shape.length !== 2) {
     const names = Object.entries(outputs).map(([name, { shape }]) => `${name} [${shape.join(', ')}]`)
-    throw new InputError(`the file gives ${names.join(', ')}: a classifier gives logits [batch, classes]`)
+    const advice = encoder
+      ? '; export the model with its classifier, or fine-tune the checkpoint that it was exported from'
+      : ''
+    throw new InputError(
+      `the file gives ${names.join(', ')}: a classifier gives logits [batch, classes]${advice}`,
+    )
   }
   const last = found.producer?.definition.name
   return { logits: last === 'Softmax' || last === 'Sigmoid' ? found.producer!.inputs[0]! : found, last }

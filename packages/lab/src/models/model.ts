@@ -1,4 +1,4 @@
-import type { Graph, Shape, Value } from 'onnxgrad'
+import type { Graph, OnnxModel, Shape, Value } from 'onnxgrad'
 import type { Rng } from '../random/rng.js'
 
 /** How a parameter starts when a model is trained from scratch. */
@@ -92,6 +92,8 @@ export interface Model {
   /** All that its family needs to build it again, in the keys of Hugging Face's configurations. */
   readonly config: Readonly<Record<string, unknown>>
   readonly imageSize: number
+  /** The ONNX file that it was read from, in place of a family and a configuration. */
+  readonly file?: OnnxModel
   /** Images that every run takes, where an imported file leaves no choice. */
   readonly fixedBatch?: number
   readonly classNames: readonly string[]

@@ -74,6 +74,28 @@ const one = (
 })
 
 const conversions: Conversion[] = [
+  ...(['linear', 'cubic'] as const).flatMap(mode =>
+    [
+      { axes: [2, -1], sizes: list(5, 2) },
+      { axes: [3], scales: tensor('float32', [1], [1.6]) },
+    ].map(({ axes, sizes, scales }): Conversion => {
+      const given: Record<string, Tensor> = sizes ? { sizes } : { scales: scales! }
+      return {
+        name: `Resize-18 ${mode}, some axes by ${Object.keys(given)}`,
+        opset: 18,
+        initializers: { ...given, first: list(0) },
+        nodes: [
+          { op: 'Unsqueeze', inputs: ['x', 'first'], outputs: ['image'] },
+          {
+            op: 'Resize',
+            inputs: ['image', '', ...(sizes ? ['', 'sizes'] : ['scales'])],
+            outputs: ['y'],
+            attributes: { axes, mode, antialias: 0, keep_aspect_ratio_policy: 'stretch' },
+          },
+        ],
+      }
+    }),
+  ),
   one('ReduceMean', 13, {}, { axes: [-1], keepdims: 0 }),
   one('ReduceMean', 18, { axes: list(1, -1) }, { keepdims: 1 }),
   one('ReduceMax', 18, { axes: list(0) }, { keepdims: 0 }),

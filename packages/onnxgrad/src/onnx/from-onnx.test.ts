@@ -40,7 +40,11 @@ describe('readOnnx of what toOnnx wrote', () => {
         const again = await evaluate(runtime, replayed(toOnnx(graph)), feeds, { optimize: false })
         expect(Object.keys(again)).toEqual(Object.keys(expected))
         for (const [output, { dtype, shape, data }] of Object.entries(expected)) {
-          expect(again[output]).toEqual({ dtype, shape, data })
+          // A cubic Resize is read as matrix products.
+          if (definition.name === 'Resize' && test.name === 'cubic')
+            for (const [i, value] of numbers(again[output]).entries())
+              expect(value).toBeCloseTo(Number(data[i]), 5)
+          else expect(again[output]).toEqual({ dtype, shape, data })
         }
       })
     }

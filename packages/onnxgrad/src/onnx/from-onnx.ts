@@ -1,10 +1,17 @@
 import { InputError } from '../errors.js'
 import { dtypes, isFloat } from '../graph/dtype.js'
 import type { Graph, Value } from '../graph/graph.js'
-import type { Tensor } from '../graph/tensor.js'
+import { sameShape, type Tensor } from '../graph/tensor.js'
 import { opFor } from '../ops/registry.js'
 import { type ForeignAttribute, isReadable, NEWEST_OPSET, OLDEST_OPSET } from './opset.js'
-import { type Applied, type FileGraph, type FileInput, type FileNode, replay } from './replay.js'
+import {
+  type Applied,
+  type FileGraph,
+  type FileInput,
+  type FileNode,
+  refuseOthers,
+  replay,
+} from './replay.js'
 import {
   type AttributeMessage,
   attributeTypes,
@@ -14,8 +21,10 @@ import {
   type NodeMessage,
   type ValueInfoMessage,
 } from './schema.js'
+import { type Parts, separateInitializers } from './separate-initializers.js'
 import { dtypeOf, type ExternalData, MAX_RANK, readTensor } from './tensor-message.js'
 import { inOrder } from './topological-order.js'
+import { writeFile } from './write-file.js'
 
 export interface ReadOptions {
   /** Reads tensors that are kept in files beside the model. Without it such a model is refused. */
@@ -28,7 +37,8 @@ export interface OnnxModel {
   readonly outputs: readonly string[]
   /**
    * Initializers that a training may move: floats of one axis or more whose elements reach an output through
-   * operators that have a gradient. Not among them are the statistics of a BatchNormalization, bounds, exponents and
+   * operators that have a gradient; one of equal values (ones, zeros) that several nodes read is there once for each
+   * of them. Not among them are the statistics of a BatchNormalization, bounds, exponents and
    * what serves shapes alone. Tables that were never trained (an attention mask) cannot be told from weights: choose.
    * The data is that of the file, not a copy.
    */
@@ -54,6 +64,17 @@ export interface OnnxModel {
     inputs: Readonly<Record<string, Value>>,
     parameters?: Readonly<Record<string, Value>>,
   ): Applied
+  /**
+   * The file with other tensors in place of initializers, by name; their shapes may differ from those in the file.
+   * Data is not copied. Throws InputError if there is no such initializer.
+   */
+  replace(tensors: Readonly<Record<string, Tensor>>): OnnxModel
+  /**
+   * The file as bytes, of the same nodes and opset, with all weights inside.
+   * @param properties metadata; they go before the file's own.
+   * @throws InputError if it would be larger than 2 GiB.
+   */
+  write(properties?: Readonly<Record<string, string>>): Uint8Array
 }
 
 /**
@@ -61,30 +82,41 @@ export interface OnnxModel {
  * @throws InputError that says what is wrong with the file or not supported, and where.
  */
 export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): OnnxModel {
-  const model = decode(bytes)
-  const opset = opsetOf(model)
-  const message = model.graph
-  if (!message) throw new InputError('the ONNX file has no graph; it is damaged or of another format')
-  if (model.functions.length > 0) {
+  const message = decode(bytes)
+  opsetOf(message)
+  const { graph } = message
+  if (!graph) throw new InputError('the ONNX file has no graph; it is damaged or of another format')
+  if (message.functions.length > 0) {
     throw new InputError('the ONNX file has functions of its own; inline them first (onnx.inliner)')
   }
-  if (message.sparseInitializer.length > 0) {
+  if (graph.sparseInitializer.length > 0) {
     throw new InputError(
       'the ONNX file has sparse initializers, which are not supported; save them as dense ones',
     )
   }
   const initializers = new Map<string, Tensor>()
-  for (const tensor of message.initializer) {
+  for (const tensor of graph.initializer) {
     const where = `initializer '${tensor.name}'`
     if (initializers.has(tensor.name)) throw new InputError(`${where} is there twice; the file is damaged`)
     initializers.set(tensor.name, readTensor(tensor, where, options.externalData))
   }
-  const inputs = readInputs(message, initializers)
-  const outputs = message.output.map(({ name }) => name)
+  return modelOf(message, separateInitializers({ nodes: graph.node, initializers }), options, false)
+}
+
+/**
+ * A file from its parts, checked.
+ * @param reshaped whether initializers have other shapes than in the message.
+ */
+function modelOf(message: ModelMessage, parts: Parts, options: ReadOptions, reshaped: boolean): OnnxModel {
+  const graph = message.graph!
+  const { initializers } = parts
+  const opset = opsetOf(message)
+  const inputs = readInputs(graph, initializers)
+  const outputs = graph.output.map(({ name }) => name)
   if (outputs.length === 0) throw new InputError('the ONNX file has no outputs')
   const sources = new Set([...initializers.keys(), ...inputs.map(({ name }) => name)])
   const nodes = inOrder(
-    message.node.map((node, i) => readNode(node, i, options)),
+    parts.nodes.map((node, i) => readNode(node, i, options)),
     sources,
   )
   const made = new Set([...sources, ...nodes.flatMap(node => node.outputs)])
@@ -100,14 +132,25 @@ export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): OnnxMode
     outputs,
     parameters: Object.fromEntries([...trainable].map(name => [name, initializers.get(name)!])),
     metadata: {
-      producer: model.producerName,
-      producerVersion: model.producerVersion,
-      name: message.name,
-      doc: model.docString,
+      producer: message.producerName,
+      producerVersion: message.producerVersion,
+      name: graph.name,
+      doc: message.docString,
       opset,
-      properties: Object.fromEntries(model.metadataProps.map(({ key, value }) => [key, value])),
+      properties: Object.fromEntries(message.metadataProps.map(({ key, value }) => [key, value])),
     },
     apply: (graph, values, parameters = {}) => replay(file, graph, values, parameters),
+    replace(tensors) {
+      refuseOthers('initializer', tensors, initializers)
+      const replaced = new Map(
+        [...initializers].map(([name, old]) => [name, Object.hasOwn(tensors, name) ? tensors[name]! : old]),
+      )
+      const other = Object.keys(tensors).some(
+        name => !sameShape(tensors[name]!.shape, initializers.get(name)!.shape),
+      )
+      return modelOf(message, { ...parts, initializers: replaced }, options, reshaped || other)
+    },
+    write: (properties = {}) => writeFile(message, parts, properties, reshaped),
   }
 }
 

@@ -93,7 +93,8 @@ export function subgraphMessage(name: string, graph: object): object {
   return { name, type: attributeTypes.graph, g: graphType.encode(graphType.fromObject(graph)).finish() }
 }
 
-export function tensorMessage(value: Value): object {
+/** A tensor with its data. */
+export function tensorMessage(value: Pick<Value, 'name' | 'dtype' | 'shape' | 'data'>): object {
   const data = value.data!
   return {
     name: value.name,

@@ -8,6 +8,7 @@ import { constantNumbers, integers, required } from '../ops/define-op.js'
 import { Add, Mul } from '../ops/elementwise.js'
 import { Expand } from '../ops/layout.js'
 import { opFor } from '../ops/registry.js'
+import { Resize, resizeByProducts } from '../ops/resize.js'
 import { dtypeOf } from './tensor-message.js'
 
 // How nodes of opset 13 to 21 are said in the form that this package works with: opset 17, static shapes. An
@@ -43,12 +44,14 @@ export interface Builder {
 
 type Conversion = (node: ForeignNode, to: Builder) => readonly Value[]
 
-/** Attributes that opset 17 does not have, each at the value with which the operator does what it did in opset 17. */
-const neutral: Readonly<Record<string, Readonly<Record<string, Attribute>>>> = {
-  AveragePool: { dilations: [1, 1] },
+/**
+ * Attributes that this package does not have, each at the value that ONNX takes where it is left out: exporters write it
+ * down. Every other value is refused.
+ */
+const defaults: Readonly<Record<string, Readonly<Record<string, Attribute>>>> = {
   // Heeded only in conversions to float8.
   Cast: { saturate: 1 },
-  MaxPool: { storage_order: 0 },
+  Resize: { antialias: 0, keep_aspect_ratio_policy: 'stretch' },
 }
 
 const fits: Record<AttributeKind, (value: ForeignAttribute) => boolean> = {
@@ -64,7 +67,7 @@ function declared({ op, attributes }: ForeignNode, definition: OpDefinition): At
   const kept: Record<string, Attribute> = {}
   for (const [name, value] of Object.entries(attributes)) {
     const kind = kinds.get(name)
-    if (!kind && String(value) === String(neutral[op]?.[name])) continue
+    if (!kind && value === defaults[op]?.[name]) continue
     const shown = JSON.stringify(typeof value === 'object' && 'data' in value ? 'a tensor' : value).slice(
       0,
       80,
@@ -108,6 +111,15 @@ function geluTanh(x: Value, to: Builder): readonly Value[] {
   const bent = by(Add, by(Mul, mul(x, x), 0.044715), 1)
   const [bounded] = to.apply(Tanh, [by(Mul, mul(x, bent), Math.sqrt(2 / Math.PI))])
   return [mul(by(Mul, x, 0.5), by(Add, bounded!, 1))]
+}
+
+/** Of whole shapes. */
+const resized: Conversion = (node, to) => {
+  const attributes = declared(node, Resize)
+  const x = required(node.inputs, 0)
+  if (attributes.mode !== 'cubic' || x.data || x.dtype !== 'float32') return asItStands(node, to)
+  Resize.infer(node.inputs, attributes)
+  return [resizeByProducts(node.inputs, attributes)]
 }
 
 const conversions: Readonly<Record<string, Conversion>> = {
@@ -178,6 +190,36 @@ const conversions: Readonly<Record<string, Conversion>> = {
       all[axisOf(axis, rank) + rank] = amounts[i + axes.length]!
     })
     return asItStands({ ...node, inputs: [x!, pads ? vector(to, all) : null, value ?? null] }, to)
+  },
+  Resize(node, to) {
+    const { axes: given, ...attributes } = node.attributes
+    const [x, roi = null, scales = null, sizes = null] = node.inputs
+    if (!given) return resized(node, to)
+    // Sizes or scales are those of some axes; the others stay as they are.
+    const { shape } = required(node.inputs, 0)
+    const axes = (given as readonly number[]).map(axis => axisOf(axis, shape.length))
+    const whole = (numbers: readonly number[], other: (axis: number) => number) =>
+      shape.map((_, axis) => (axes.includes(axis) ? numbers[axes.indexOf(axis)]! : other(axis)))
+    const inputs = sizes
+      ? [
+          x!,
+          roi,
+          null,
+          vector(
+            to,
+            whole(integers(sizes), axis => shape[axis]!),
+          ),
+        ]
+      : [
+          x!,
+          roi,
+          to.constant(
+            'float32',
+            [shape.length],
+            whole(constantNumbers(required([scales], 0)), () => 1),
+          ),
+        ]
+    return resized({ ...node, inputs, attributes }, to)
   },
   Clip(node, to) {
     const x = required(node.inputs, 0)

@@ -154,7 +154,8 @@ function given(
   return value
 }
 
-function refuseOthers(kind: string, given: object, known: { has(name: string): boolean }): void {
+/** Throws InputError if something is given that the file does not have. */
+export function refuseOthers(kind: string, given: object, known: { has(name: string): boolean }): void {
   const other = Object.keys(given).find(name => !known.has(name))
   if (other !== undefined)
     throw new InputError(`the file has no ${kind} '${other}'; look at its list of ${kind}s`)

@@ -123,6 +123,23 @@ function alongAxis(x: Value, axis: number, rows: number, matrix: readonly number
   return transpose(reshape(product, [...moved.shape.slice(0, -1), rows]), swapped)
 }
 
+/**
+ * What Resize computes, as products with the matrices of its axes. The runtime moves a transposition in front of a cubic
+ * Resize behind it, and then refuses it for the order of its axes.
+ */
+export function resizeByProducts(inputs: readonly (Value | null)[], attributes: Attributes): Value {
+  const { shape, scales } = target(inputs)
+  let x = required(inputs, 0)
+  for (const [axis, to] of shape.entries()) {
+    const from = x.shape[axis]!
+    if (from === to) continue
+    const matrix = resizeMatrix(from, to, scales[axis]!, attributes)
+    const turned = Array.from({ length: from * to }, (_, i) => matrix[(i % to) * from + Math.floor(i / to)]!)
+    x = alongAxis(x, axis, to, turned)
+  }
+  return x
+}
+
 const options = { coordinate_transformation_mode: 'half_pixel' }
 
 export const Resize: OpDefinition = defineOp({

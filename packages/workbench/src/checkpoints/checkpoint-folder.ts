@@ -2,11 +2,11 @@ import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import {
   type Checkpoint,
+  checkpointFiles,
   fromHuggingFace,
   fromOnnx,
   type ReadableFiles,
   type ReadCheckpoint,
-  toHuggingFace,
   type WriteOptions,
 } from '@ageb/lab'
 import { InputError } from 'onnxgrad'
@@ -17,6 +17,7 @@ import { isTorchFile, readFiles, readTorchFiles } from './checkpoint-files.js'
 import { CHECKSUMS, checksumsOf } from './checksums.js'
 import { fetchCheckpoint } from './hub-checkpoint.js'
 import { isOnnxFile, onnxFileIn, readOnnxFiles } from './onnx-files.js'
+import { otherFormat, otherFormatIn } from './other-formats.js'
 
 export interface LoadOptions {
   /** Whether it may lack a classifier: its model then has no classes, and `fit` gives it some. Default: false. */
@@ -43,7 +44,8 @@ export async function loadCheckpoint(model: string, options: LoadOptions = {}): 
 }
 
 /**
- * Writes a checkpoint in the Hugging Face layout into a folder, which is made if need be, with its checksums.
+ * Writes a checkpoint into a folder, which is made if need be, with its checksums: in the Hugging Face layout, or as ONNX
+ * if it was read from ONNX.
  * @throws InputError if it cannot be written
  */
 export async function saveCheckpoint(
@@ -51,7 +53,7 @@ export async function saveCheckpoint(
   checkpoint: Checkpoint,
   options?: WriteOptions,
 ): Promise<void> {
-  await saveFiles(folder, { ...toHuggingFace(checkpoint, options) })
+  await saveFiles(folder, checkpointFiles(checkpoint, options))
 }
 
 /** Writes files by name, and last their checksums. Throws InputError if one cannot be written. */
@@ -71,7 +73,13 @@ async function read(model: string, options: LoadOptions): Promise<ReadCheckpoint
   const folder = await folderOf(model, options)
   const files = await readFiles(folder)
   const onnx = hasWeights(files) ? undefined : await onnxFileIn(folder)
-  return onnx === undefined ? fromHuggingFace(files, folder) : fromOnnx(await readOnnxFiles(onnx), onnx)
+  if (onnx !== undefined) return fromOnnx(await readOnnxFiles(onnx), onnx)
+  const other = hasWeights(files) ? undefined : await otherFormatIn(folder)
+  if (other !== undefined)
+    throw new InputError(
+      `${folder} has no model.safetensors and no model.onnx; ${other} ${otherFormat(other)}`,
+    )
+  return fromHuggingFace(files, folder)
 }
 
 const hasWeights = (files: ReadableFiles) =>
@@ -81,6 +89,7 @@ async function folderOf(model: string, { warn = toStandardError }: LoadOptions):
   if (Object.hasOwn(bundledModels, model)) return bundledModels[model]!
   const stats = await stat(model).catch(() => null)
   if (stats?.isDirectory()) return model
+  if (stats?.isFile()) throw new InputError(`${model} ${otherFormat(model)}`)
   const hub = path.isAbsolute(model) || stats ? undefined : parseHubId(model)
   if (hub) return fetchCheckpoint(hub, warn)
   const names = Object.keys(bundledModels).join(', ')

@@ -1,4 +1,10 @@
-import { type Checkpoint, notInTransformers, toHuggingFace, toOnnxClassifier } from '@ageb/lab'
+import {
+  type Checkpoint,
+  configurationFiles,
+  notInTransformers,
+  toHuggingFace,
+  toOnnxClassifier,
+} from '@ageb/lab'
 import { type Monitor, silent } from '../runs/monitor.js'
 import { saveFiles } from './checkpoint-folder.js'
 import { CHECKSUMS } from './checksums.js'
@@ -54,6 +60,5 @@ export async function exportModel(
 }
 
 function transformersJsFiles(checkpoint: Checkpoint, batch: number | undefined) {
-  const { 'model.safetensors': _, ...configurations } = toHuggingFace(checkpoint)
-  return { ...configurations, 'onnx/model.onnx': toOnnxClassifier(checkpoint, batch) }
+  return { ...configurationFiles(checkpoint), 'onnx/model.onnx': toOnnxClassifier(checkpoint, batch) }
 }

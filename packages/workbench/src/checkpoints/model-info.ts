@@ -1,4 +1,12 @@
-import { families, type Model, type Preprocessing, type Provenance, parameterCount } from '@ageb/lab'
+import {
+  families,
+  type GradientSource,
+  gradientSource,
+  type Model,
+  type Preprocessing,
+  type Provenance,
+  parameterCount,
+} from '@ageb/lab'
 import { type Monitor, silent } from '../runs/monitor.js'
 import { openCheckpoint } from './open-checkpoint.js'
 
@@ -11,6 +19,8 @@ export interface ModelInfo
   readonly citation: string | undefined
   readonly url: string | undefined
   readonly parameters: number
+  /** What attention gradients are taken of. */
+  readonly gradientSource: GradientSource
   readonly preprocessing: Preprocessing
   readonly provenance: Provenance
 }
@@ -41,6 +51,7 @@ export async function modelInfo(
     classNames,
     mean,
     std,
+    gradientSource: gradientSource(checkpoint.model),
     preprocessing,
     blocks,
     config,

@@ -23,7 +23,9 @@ export function backdoorRunConfigWith(attacks: readonly Attack[]) {
       victim: z
         .string()
         .default('vit-cifar10')
-        .describe('checkpoint that is fine-tuned: a folder, a bundled name or owner/name on the hub'),
+        .describe(
+          'checkpoint that is fine-tuned: a folder, an ONNX file, a bundled name or owner/name on the hub',
+        ),
       attack: attackConfigWith(attacks).prefault({}),
       poisoning: poisoningConfig.prefault({}),
       training: trainingConfig.prefault({}),

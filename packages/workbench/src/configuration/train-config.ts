@@ -37,7 +37,7 @@ export const trainRunConfig = z.strictObject({
     .string()
     .optional()
     .describe(
-      'checkpoint to fine-tune, instead of a new `model`: a folder, a bundled name or owner/name on the hub; if its classes are not those of the data, it gets a new head',
+      'checkpoint to fine-tune, instead of a new `model`: a folder, an ONNX file, a bundled name or owner/name on the hub; if its classes are not those of the data, it gets a new head',
     ),
   imageSize: z
     .int()

@@ -132,7 +132,10 @@ async function fitted(name: string, { data, seed, imageSize, monitor }: Fitting)
   const shape = publishedModels[name]
   if (shape) return shaped(imageSize === undefined ? shape : { ...shape, image_size: imageSize }, data)
   const checkpoint = await loadCheckpoint(name, { withoutClassifier: true, warn: monitor.say })
-  return fit(checkpoint, { classNames: numbered(data.classes), imageSize, seed }).model
+  // Which classes they are is not known: as many as the checkpoint tells apart are taken for these.
+  const { classNames: own } = checkpoint.model
+  const classNames = own.length === data.classes ? own : numbered(data.classes)
+  return fit(checkpoint, { classNames, imageSize, seed }).model
 }
 
 /** Whether a checkpoint exists or may be on the hub: another path may belong to a run that has not been made yet. */

@@ -12,7 +12,7 @@ export function modelCommand(program: Command): void {
     .helpCommand(false)
   command
     .command('info')
-    .description('Print family, size, classes, preprocessing, blocks and history of a checkpoint.')
+    .description('Print family, size, classes, preprocessing, blocks, attention and history of a checkpoint.')
     .argument('<model>', `checkpoint: ${checkpointHelp}`)
     .addOption(jsonOption())
     .action(async (model: string, { json }: { json?: boolean }) => {

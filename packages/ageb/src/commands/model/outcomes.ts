@@ -1,3 +1,4 @@
+import type { GradientSource } from '@ageb/lab'
 import { exportModel, type Monitor, modelInfo, type Row } from '@ageb/workbench'
 import { type Outcome, table } from '../../cli/output.js'
 
@@ -40,8 +41,32 @@ export async function described(model: string, monitor: Monitor): Promise<Outcom
       String(classNames.length),
       classNames.slice(0, SHOWN_CLASSES).join(', ') + (more > 0 ? ` and ${more} more` : ''),
     ],
-    ['blocks', String(blocks.length)],
+    ['blocks', blocks.length > 0 ? String(blocks.length) : 'not known'],
+    attentionRow(data.gradientSource),
     ['history', provenance.poisoned ? 'backdoored on purpose' : (provenance.note ?? 'not poisoned')],
   ]
   return { data, text: table(rows) }
+}
+
+/** What attention gradients are taken of. */
+function attentionRow(source: GradientSource): Row {
+  switch (source.kind) {
+    case 'attention': {
+      const { maps, heads, tokens, placed } = source
+      const where = placed ? '' : '; where its tokens lie is not known, so only gradient: pixel works'
+      return [
+        'attention',
+        String(maps),
+        `maps; ageb uses the last one: heads ${heads}, tokens ${tokens}${where}`,
+      ]
+    }
+    case 'activations':
+      return [
+        'attention',
+        'none was found',
+        `ageb uses the last feature maps in its place: ${source.channels} of ${source.rows}×${source.columns}`,
+      ]
+    case 'none':
+      return ['attention', 'none was found', 'nor feature maps: ageb cannot compute triggers with this model']
+  }
 }

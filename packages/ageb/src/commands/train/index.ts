@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { RunFlags } from '../../cli/carry-out.js'
 import { addExamples } from '../../cli/examples.js'
+import { checkpointHelp } from '../../cli/options.js'
 import { addRunFlags } from '../../cli/run-flags.js'
 
 interface TrainFlags extends RunFlags {
@@ -15,13 +16,10 @@ export function trainCommand(program: Command): void {
     .summary('train or fine-tune a classifier')
     .description(
       'Train a classifier from scratch, or fine-tune one, and evaluate it once on the test split. The ' +
-        'checkpoint is written in the Hugging Face layout.',
+        'checkpoint is written in the Hugging Face layout, or as ONNX if it came as ONNX.',
     )
     .option('--config <file>', 'configuration file of kind train (default: the defaults of every key)')
-    .option(
-      '--from <checkpoint>',
-      'checkpoint to fine-tune: a folder, a .pth file, a bundled name or owner/name on the hub (default: none, a new model)',
-    )
+    .option('--from <checkpoint>', `checkpoint to fine-tune: ${checkpointHelp} (default: none, a new model)`)
   addRunFlags(command).action(async (flags: TrainFlags) => {
     const { carryOut } = await import('../../cli/carry-out.js')
     const { readConfiguration, UsageError } = await import('@ageb/workbench')

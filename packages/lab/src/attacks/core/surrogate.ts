@@ -4,6 +4,7 @@ import { digestOf } from '../../digest.js'
 import type { ImageSize } from '../../images/image-source.js'
 import { type Resizing, resampleInGraph } from '../../images/resample-in-graph.js'
 import { bakeWeights, type ForwardResult, type Model, type Weights } from '../../models/model.js'
+import { structureOf } from '../../models/structure.js'
 
 /** The pre-trained model that an attacker holds and computes triggers with. */
 export interface Surrogate {
@@ -72,21 +73,6 @@ function seen({ imageSize: side }: Model, resizing: InputResizing | undefined, p
 /** The size of the images that a surrogate is given. */
 export function inputSizeOf({ model, resizing }: Pick<Surrogate, 'model' | 'resizing'>): ImageSize {
   return resizing?.from ?? { height: model.imageSize, width: model.imageSize }
-}
-
-/** The model's graph without weights, as bytes: what a configuration leaves open, a file of another program for one. */
-function structureOf(model: Model): Uint8Array {
-  const graph = new Graph()
-  const parameters = Object.fromEntries(
-    Object.entries(model.parameters).map(([name, { shape }]) => [
-      name,
-      graph.input(`weights.${name}`, 'float32', shape),
-    ]),
-  )
-  const side = model.imageSize
-  const pixels = graph.input('pixels', 'float32', [model.fixedBatch ?? 1, 3, side, side])
-  graph.output('logits', model.forward(parameters, pixels).logits)
-  return toOnnx(graph)
 }
 
 /** What is put before the model, likewise. */
