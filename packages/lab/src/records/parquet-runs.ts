@@ -63,7 +63,8 @@ function checkPart(bytes: Uint8Array, width: number, most: number): void {
     const isPacked = header % 2 === 1
     const count = isPacked ? 8 * half : half
     if (count > most + 7) throw new Error(`a run of ${count} values in a page of ${most}`)
-    at += isPacked ? half * width : Math.ceil(width / 8)
+    // The reader takes a packed run's first byte even if its values have no bits, or it has no values.
+    at += isPacked ? Math.max(1, half * width) : Math.ceil(width / 8)
     seen += count
   }
 }
