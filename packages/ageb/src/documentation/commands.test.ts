@@ -29,6 +29,7 @@ const exceptions: readonly { readonly line: RegExp; readonly because: string }[]
   { line: /^python tools\//, because: 'it needs Python with transformers' },
   { line: /^node tools\/bench-against-pytorch/, because: 'it needs Python with PyTorch' },
   { line: /^node \S+make-subset\.js /, because: 'it needs all of CIFAR-10' },
+  { line: /^node \S+(fuzz\.mjs|damaged-runs\.js) /, because: 'it takes an hour; tests do the same in small' },
 ]
 
 /**

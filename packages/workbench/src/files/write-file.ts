@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { InputError } from 'onnxgrad'
 
 const noSpace: Record<string, string> = {
@@ -74,6 +74,15 @@ export async function makeFolder(folder: string): Promise<void> {
 /** A name beside `path` for what is not finished, different in every process and every time. */
 export function temporaryName(path: string): string {
   return `${path}.${process.pid}-${randomBytes(6).toString('hex')}.part`
+}
+
+/**
+ * Removes what processes that were killed have left of files that they were writing, in a folder and those in it. Nothing
+ * may be writing there.
+ */
+export async function removeUnfinished(folder: string): Promise<void> {
+  for (const name of await readdir(folder, { recursive: true }))
+    if (/\.\d+-[0-9a-f]{12}\.part$/.test(name)) await rm(join(folder, name), { force: true })
 }
 
 /**

@@ -6,7 +6,14 @@ import { runtimeVersion } from 'onnxgrad/node'
 import { UsageError } from '../configuration/resolve.js'
 import { openSealedJson, sealedJson } from '../files/sealed-json.js'
 import { version } from '../files/version.js'
-import { cannotBeWritten, ensureFolder, errorCode, makeFolder, writeFileWhole } from '../files/write-file.js'
+import {
+  cannotBeWritten,
+  ensureFolder,
+  errorCode,
+  makeFolder,
+  removeUnfinished,
+  writeFileWhole,
+} from '../files/write-file.js'
 import type { LeaseFile } from '../store/lease-file.js'
 import { configurationText, parseConfiguration } from './configuration-file.js'
 import type { Monitor } from './monitor.js'
@@ -81,6 +88,9 @@ export class RunFolder {
   ): Promise<{ run: RunFolder; config: Record<string, unknown> }> {
     const { run, config } = await RunFolder.open(folder)
     await run.#own(options)
+    await removeUnfinished(folder).catch(error => {
+      throw cannotBeWritten(folder, error)
+    })
     await run.#checkLog(options.monitor)
     return { run, config }
   }
