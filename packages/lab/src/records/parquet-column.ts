@@ -82,7 +82,8 @@ export async function* readLeafPages(
     if (!isPacked) {
       const levels = second ? second.definition_levels_byte_length + second.repetition_levels_byte_length : 0
       check(content.subarray(levels))
-    }
+      // The levels of the second version are never packed, and read before the values are unpacked.
+    } else if (second) check(new Uint8Array(0))
     // The dictionary, if there is one, is unpacked first, each time.
     let before = dictionary.length > 0 ? 1 : 0
     decoder.compressors =

@@ -162,3 +162,29 @@ describe('openImageParquet', () => {
     expect(await failure(path('nulls'))).toContain('row 1: there are no image bytes')
   })
 })
+
+it('levels of the second version of pages are checked before they are read', async () => {
+  // A damaged file, whose definition levels claim a run of many million values: read, it would end the process.
+  const base64 = [
+    'UEFSMRUGFfotFZYLXBU8FQAVPBUAFQQVAAAAAzEZ9ojU/mIARlBORw0KGgoAAAANSUhEUgAAAAQBBFAIAgAAACaTCSkAAAAJcEhZcwAAA+gB',
+    'BLABtXtSawAAAA9JREFUCJljYGBkQiDiOAAE9AAxsDYKAwAAAABJRU5ErkJggl7uYQAAEBFhPGRihiMG4jgACdQAYf81umX+YgBGYgAIYmaB',
+    'BWIcDrQAkSqwdvv+YgBGYgAIZmGFBWIcE5QAwfgzYCv+YgBGYgAIYWWDBWIcGHQA8WlW7Wz+YgBGYgAIZWOHBWIcHVQBIRtV6W3+YgBGYgAI',
+    'Y+eABWIYIjQBUWEWQ0GD/kwCOkwCCOfghAViHCcUAYGrR8Zi/sQAQsQADODg5IIFYhwr9AGxB59Wi/5iAEZiAATk4mkQHDDUAeEx+cBH/mIA',
+    'RmIABOLmaRAcNbQCEWVYl5H+YgBGYgAE5uFpEBw6lAJBTcseVf5iAEZiAATh5WkQHD90AnE8ceQh/mIARmIABOXjaRAcRFQCodyJBs7+YgBG',
+    'YgAE4xdpEBxJNALRAsrOeP5iAEZiAAQXEGkQHE4UAwFfwzMm/mIAQmIACBAQFGkQHFL0AzEZ9ojU/mIARmIABBQSaRAcV9QDYZ9WPrT+YgBG',
+    'YgAEEhZpEBxctAORAAVNkv5iAEZiAAQWEWkQHGGUA8FytPR8/mIARmIABBEVaRAcZnQD8akHxoP+YgBGYgAEFRNpEBxrVAQhSOpN6/5iAEZi',
+    'AAQTl2kQHHA0BFEd+d/t/mIARmIABJeQaRAcdRQEgdeoWo3+YgBCYgAIkJCUaRAcefQEsXtwymT+YgBGYgAElJJpEBx+1AThV9m0j/5iAEZi',
+    'AASSlmkQHIO0BRFynL+T/mIARmIABJaRaRAYiJQFQdVtoQFh/goINgoICJCRlWkQHI10BXGk11t0AWMASf64Ci64CgiQlZNpEEySVAWh8GvZ',
+    'zwAAAABJRU5ErkJgghUEFSgVLEwVBhUAAAAUTAMAAABjYXQDAAAAZG9nAgAAAMO8FQYVGBUcXBU8FQAVPBUQFQQVAAAAPAEKJAIJJEmSJEmS',
+    'JAkVBBlMSARyb290FQQANQIYBWltYWdlFQIAFQwlAhgFYnl0ZXMAFQwlAhgFbGFiZWwlAAAWPBkcGSwmCBwVDBkVABkoBWltYWdlBWJ5dGVz',
+    'FQIWPBaoLhbECyYIAAAmzAscFQwZJQAQGRgFbGFiZWwVAhY8FoQBFowBJpIMJswLAAAWrC8WPDbQDAAoCWh5cGFycXVldBksHAAAHAAAAJ4A',
+    'AABQQVIx',
+  ].join('')
+  const file = path('levels')
+  writeFileSync(file, Buffer.from(base64, 'base64'))
+  const opened = await openImageParquet(file)
+  const reading = (async () => {
+    for await (const _ of opened!.images());
+  })()
+  await expect(reading).rejects.toThrow('a run of 13286146619 values in a page of 30')
+})
