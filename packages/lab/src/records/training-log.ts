@@ -30,7 +30,10 @@ export function encodeTrainingLog(log: TrainingLog): Uint8Array {
   return encodeTable({ ...log })
 }
 
-/** Reads what `encodeTrainingLog` wrote. Throws InputError naming the file, also if a step is missing or there twice. */
+/**
+ * Reads what `encodeTrainingLog` wrote.
+ * @throws InputError naming the file if it is damaged, or a step is missing or duplicated
+ */
 export async function decodeTrainingLog(bytes: Uint8Array, where: string): Promise<TrainingLog> {
   const log = await decodeTable(bytes, columns, where)
   const row = log.step.findIndex((step, i) => step !== i + 1)
