@@ -1,12 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { loadPlugins, readConfiguration, resolveConfiguration } from '@ageb/workbench'
-import type { TestHub } from '@ageb/workbench/testing'
 import type { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { makeProgram } from '../cli/program.js'
-import { fillFolder, makeRun, readmeExperiment, runNames, tinyModel } from '../testing/documented-files.js'
+import { enterFolder, makeRun, readmeExperiment, runNames, tinyModel } from '../testing/documented-files.js'
 import {
   blocksOf,
   type CommandLine,
@@ -76,26 +75,14 @@ function unique(given: readonly CommandLine[]): { where: string; text: string; w
   return [...byText].map(([text, line]) => ({ text, ...line }))
 }
 
-const here = process.cwd()
 const folder = mkdtempSync(path.join(tmpdir(), 'ageb-documentation-'))
-let hub: TestHub
+let leave: () => void
 
 beforeAll(async () => {
-  process.env.AGEB_CACHE = path.join(folder, 'cache')
-  process.env.AGEB_STORE = path.join(folder, 'store')
-  process.env.HF_HUB_CACHE = path.join(folder, 'hub')
-  delete process.env.HF_TOKEN
-  delete process.env.HF_HUB_OFFLINE
-  hub = await fillFolder(folder)
-  process.env.HF_ENDPOINT = hub.url
-  process.chdir(folder)
+  leave = await enterFolder(folder)
   for (const run of runNames) await makeRun(run, 'finished')
 })
-afterAll(() => {
-  process.chdir(here)
-  hub.close()
-  rmSync(folder, { recursive: true })
-})
+afterAll(() => leave())
 
 /** Carries a command line out in this process, and returns what it prints. Throws what goes wrong. */
 async function ageb(words: readonly string[]): Promise<string> {

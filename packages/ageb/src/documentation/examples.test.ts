@@ -6,9 +6,8 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import * as lab from '@ageb/lab'
 import * as workbench from '@ageb/workbench'
-import type { TestHub } from '@ageb/workbench/testing'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { fillFolder, makeRun, runNames, tinyModel } from '../testing/documented-files.js'
+import { enterFolder, makeRun, runNames, tinyModel } from '../testing/documented-files.js'
 import { blocksOf, documents, root } from '../testing/documents.js'
 
 // Every TypeScript example in the documents and docstrings is compiled with the settings of this repository and run in a
@@ -90,29 +89,19 @@ const examples = [...inDocuments, ...inDocstrings].map((example, i) => ({
   code: substitutions.reduce((code, [from, to]) => code.replaceAll(from, to), example.code),
 }))
 
-const here = process.cwd()
 const folder = mkdtempSync(path.join(tmpdir(), 'ageb-examples-'))
 /** Within the repository, whose packages they import. */
 const build = path.join(root, 'packages', 'ageb', 'dist', 'documentation', 'examples')
 let errors: string
-let hub: TestHub
+let leave: () => void
 
 beforeAll(async () => {
-  process.env.AGEB_CACHE = path.join(folder, 'cache')
-  process.env.AGEB_STORE = path.join(folder, 'store')
-  process.env.HF_HUB_CACHE = path.join(folder, 'hub')
-  delete process.env.HF_TOKEN
-  delete process.env.HF_HUB_OFFLINE
-  hub = await fillFolder(folder)
-  process.env.HF_ENDPOINT = hub.url
-  process.chdir(folder)
+  leave = await enterFolder(folder)
   for (const run of runNames.slice(0, 1)) await makeRun(run, 'finished')
   errors = await compile()
 })
 afterAll(() => {
-  process.chdir(here)
-  hub.close()
-  rmSync(folder, { recursive: true })
+  leave()
   rmSync(build, { recursive: true, force: true })
 })
 

@@ -23,8 +23,29 @@ export function readmeExperiment(): string {
   return blocks.find(({ document, language }) => document === 'README.md' && language === 'yaml')!.text
 }
 
+/**
+ * Fills a folder as `fillFolder`, and makes it the working folder, with a hub, caches and a store of its own.
+ * @returns what goes back to the folder before, and removes this one
+ */
+export async function enterFolder(folder: string): Promise<() => void> {
+  const before = process.cwd()
+  process.env.AGEB_CACHE = path.join(folder, 'cache')
+  process.env.AGEB_STORE = path.join(folder, 'store')
+  process.env.HF_HUB_CACHE = path.join(folder, 'hub')
+  delete process.env.HF_TOKEN
+  delete process.env.HF_HUB_OFFLINE
+  const hub = await fillFolder(folder)
+  process.env.HF_ENDPOINT = hub.url
+  process.chdir(folder)
+  return () => {
+    process.chdir(before)
+    hub.close()
+    rmSync(folder, { recursive: true })
+  }
+}
+
 /** Fills an empty folder, in which the program then works: the process's current folder. Set the environment first. */
-export async function fillFolder(folder: string): Promise<TestHub> {
+async function fillFolder(folder: string): Promise<TestHub> {
   const at = (...names: string[]) => path.join(folder, ...names)
   const tiny = { classes, side: 32 }
 
